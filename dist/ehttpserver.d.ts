@@ -1,0 +1,145 @@
+/**
+ * ehttpserver: a non-blocking HTTP/1.1 server for Kaluma on the Raspberry Pi Pico W, exposed as a generator.
+ * The file reads top to bottom in the order in which data flows.
+ */
+/** Request headers: lower-case names; repeated ones joined with ", ". It has no prototype: every name is just a name. */
+export type RequestHeaders = {
+    [name: string]: string;
+};
+/** Pieces of a streamed body; `undefined` means "nothing yet, ask again at the next step". */
+export type BodyIterator = Iterator<string | Uint8Array | undefined>;
+/** What a handler may answer: a Response, text (text/plain), bytes, any other value as JSON, or nothing (204). */
+export type Reply = Response | string | Uint8Array | object | number | boolean | null | undefined | void;
+/**
+ * Answers one request; called with the server as `this`.
+ * @param path percent-decoded once, without the query
+ * @param query raw, without the "?"; see {@link urlDecode}
+ * @param headers of the request, names in lower case
+ * @param body of the request, whole
+ * @param match of the route's regular expression: `match[1]` is its first group
+ * @returns the reply, or an iterator (a generator) that is stepped until it returns the reply
+ */
+export type Handler<S = any> = (this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[]) => Reply | Iterator<unknown, Reply>;
+/** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
+export interface NetdevSocket {
+    accept_cb?: (fd: number) => void;
+    read_cb?: (data: Uint8Array) => void;
+    close_cb?: () => void;
+}
+/** Kaluma's network device driver, `global.__netdev`. Calls complete at once; `errno` is 0 or -1 after each. */
+export interface Netdev {
+    errno: number;
+    ip: string;
+    socket(domain: string, protocol: string): number;
+    get(fd: number): NetdevSocket;
+    bind(fd: number, address: string, port: number): void;
+    listen(fd: number): void;
+    write(fd: number, data: string): void;
+    shutdown(fd: number, how: number): void;
+    close(fd: number): void;
+}
+/** Limits and switches. What a client can make the server hold is bounded by these limits alone. */
+export interface ServerOptions {
+    /** Characters of the request line; above it 414. Default 2048. */
+    maxRequestLineSize?: number;
+    /** Header fields; above it 431. Default 50. */
+    maxHeaderCount?: number;
+    /** Bytes of all header lines; above it 431. Default 4096. */
+    maxHeaderBytes?: number;
+    /** Bytes of the request body; above it 413. Default 16384. */
+    maxBodyBytes?: number;
+    /** Seconds from a request's first byte to its last (else 408), and without progress of an answer. Default 10. */
+    requestTimeoutSeconds?: number;
+    /** Connections served at a time; above it 503. Default 5, all that lwIP has. */
+    maxParallelConnections?: number;
+    /** lwIP's connections (PCBs) to leave alone for the program's own outgoing ones. Default 0. */
+    reserve?: number;
+    /** Log with {@link Server.debug}, and tell clients why a handler failed. Default false. */
+    debug?: boolean;
+    /** The network driver. Default `global.__netdev`. */
+    netdev?: Netdev;
+}
+/**
+ * Bytes as text.
+ * @param bytes UTF-8
+ * @returns the text, or null when the bytes are not valid UTF-8 (RFC 3629)
+ */
+export declare function text(bytes: Uint8Array): string | null;
+/**
+ * Decodes a part of a query or of a form (`application/x-www-form-urlencoded`): %XX, and + for a space.
+ * @param text the part between "&" and "=", as it came
+ * @returns the text, or null when it is malformed: "%" without two hex digits, or bytes that are not UTF-8
+ */
+export declare function urlDecode(text: string): string | null;
+/** An answer to a request. */
+export declare class Response {
+    body: string | Uint8Array | BodyIterator;
+    status: number;
+    contentType: string;
+    headers: {
+        [name: string]: string | number;
+    };
+    /**
+     * @param body text (sent as UTF-8), bytes, or an iterator of both that is sent as it comes, and ended by closing. Default ''
+     * @param status RFC 9110, section 15. Default 200
+     * @param contentType default 'text/plain'; "; charset=utf-8" is added for text if it has no parameter
+     * @param headers more of them. Default none
+     * @throws Error when one of them has a line break, another control character, or a character above U+00FF
+     */
+    constructor(body?: string | Uint8Array | BodyIterator, status?: number, contentType?: string, headers?: {
+        [name: string]: string | number;
+    });
+}
+/**
+ * The web server. Subclass it and mark methods with {@link route}, or add handlers with {@link Server.route}; then give
+ * {@link Server.start} to {@link run}, or call {@link Server.listen}.
+ */
+export declare class Server {
+    /** The listening socket; -1 when there is none. */
+    private _fd;
+    private _routes?;
+    /** Whose routes they are. */
+    private _owner?;
+    /** @param options limits and switches; see there for the defaults */
+    constructor(options?: ServerOptions);
+    /**
+     * Adds a handler, to this server only. The first route that fits answers; GET routes answer HEAD, too.
+     * @param path a regular expression; text is anchored at both ends
+     * @param method 'GET', 'POST', ... (case matters, as in HTTP)
+     * @param handler see {@link Handler}
+     * @returns this
+     */
+    route(path: string | RegExp, method: string, handler: Handler): this;
+    /**
+     * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
+     * @param port to listen on. Default 80
+     * @returns the iterator, this server itself; `return()` is {@link Server.close}
+     * @throws Error when Wi-Fi is not connected, or the port is in use
+     */
+    start(port?: number): IterableIterator<undefined>;
+    /** One bounded step of the server, once {@link Server.start} was called. */
+    next(): IteratorResult<undefined, undefined>;
+    /**
+     * {@link Server.start}, driven by the event loop.
+     * @param port to listen on. Default 80
+     * @param ready called when the server listens
+     * @returns this
+     * @throws Error as start() does
+     */
+    listen(port?: number, ready?: () => void): this;
+    /** Ends all connections and stops listening. */
+    close(): void;
+    /** Logs requests and errors to the console if options.debug is set; override it to log elsewhere. */
+    debug(message: unknown): void;
+}
+/**
+ * Decorator for methods of a {@link Server} subclass: makes the method the handler of a route.
+ * @param path a regular expression; text is anchored at both ends
+ * @param method 'GET', 'POST', ... Default 'GET'
+ */
+export declare function route(path: string | RegExp, method?: string): any;
+/**
+ * Steps iterators side by side from the event loop, until each is done: what asyncio.gather is in Python. One that
+ * throws is reported on the console and dropped.
+ */
+export declare function run(...iterators: Iterator<unknown>[]): void;

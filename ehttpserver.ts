@@ -1,0 +1,837 @@
+/**
+ * ehttpserver: a non-blocking HTTP/1.1 server for Kaluma on the Raspberry Pi Pico W, exposed as a generator.
+ * The file reads top to bottom in the order in which data flows.
+ */
+
+// ---------------------------------------------------------------------------------------------------------- contract
+
+/** Request headers: lower-case names; repeated ones joined with ", ". It has no prototype: every name is just a name. */
+export type RequestHeaders = { [name: string]: string };
+
+/** Pieces of a streamed body; `undefined` means "nothing yet, ask again at the next step". */
+export type BodyIterator = Iterator<string | Uint8Array | undefined>;
+
+/** What a handler may answer: a Response, text (text/plain), bytes, any other value as JSON, or nothing (204). */
+export type Reply = Response | string | Uint8Array | object | number | boolean | null | undefined | void;
+
+/**
+ * Answers one request; called with the server as `this`.
+ * @param path percent-decoded once, without the query
+ * @param query raw, without the "?"; see {@link urlDecode}
+ * @param headers of the request, names in lower case
+ * @param body of the request, whole
+ * @param match of the route's regular expression: `match[1]` is its first group
+ * @returns the reply, or an iterator (a generator) that is stepped until it returns the reply
+ */
+export type Handler<S = any> = (
+  this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[],
+) => Reply | Iterator<unknown, Reply>;
+
+/** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
+export interface NetdevSocket {
+  accept_cb?: (fd: number) => void;
+  read_cb?: (data: Uint8Array) => void;
+  close_cb?: () => void;
+}
+
+/** Kaluma's network device driver, `global.__netdev`. Calls complete at once; `errno` is 0 or -1 after each. */
+export interface Netdev {
+  errno: number;
+  ip: string;
+  socket(domain: string, protocol: string): number;
+  get(fd: number): NetdevSocket;
+  bind(fd: number, address: string, port: number): void;
+  listen(fd: number): void;
+  write(fd: number, data: string): void;
+  shutdown(fd: number, how: number): void;
+  close(fd: number): void;
+}
+
+/** Limits and switches. What a client can make the server hold is bounded by these limits alone. */
+export interface ServerOptions {
+  /** Characters of the request line; above it 414. Default 2048. */
+  maxRequestLineSize?: number;
+  /** Header fields; above it 431. Default 50. */
+  maxHeaderCount?: number;
+  /** Bytes of all header lines; above it 431. Default 4096. */
+  maxHeaderBytes?: number;
+  /** Bytes of the request body; above it 413. Default 16384. */
+  maxBodyBytes?: number;
+  /** Seconds from a request's first byte to its last (else 408), and without progress of an answer. Default 10. */
+  requestTimeoutSeconds?: number;
+  /** Connections served at a time; above it 503. Default 5, all that lwIP has. */
+  maxParallelConnections?: number;
+  /** lwIP's connections (PCBs) to leave alone for the program's own outgoing ones. Default 0. */
+  reserve?: number;
+  /** Log with {@link Server.debug}, and tell clients why a handler failed. Default false. */
+  debug?: boolean;
+  /** The network driver. Default `global.__netdev`. */
+  netdev?: Netdev;
+}
+
+declare const global: { __netdev: Netdev };
+declare function millis(): number;
+declare function setInterval(callback: () => void, ms: number): number;
+declare function clearInterval(id: number): void;
+declare const console: { log(message: unknown): void; error(message: unknown): void };
+declare class TextEncoder { encode(text: string): Uint8Array; }
+declare class TextDecoder { constructor(encoding: string); decode(bytes: Uint8Array): string; }
+
+// ----------------------------------------------------------------------------------------------------------- numbers
+
+/** Milliseconds. */
+const enum Ms {
+  /** How often free PCBs are looked for: what comes back unseen must not stay free beside a reader. */
+  CHECK = 50,
+  /** How long the PCB of a reader that ended may take to come back before a held one is given up for it. */
+  COME_BACK = 300,
+  /** A reader that has not sent a byte: browsers open connections that they never use. */
+  SILENT = 500,
+  /** A kept connection between two requests. */
+  IDLE = 250,
+  /** The age from which a kept connection is told `connection: close`. */
+  KEEP = 3000,
+  /** A client that was still sending when it got its error answer: this long without a byte, */
+  QUIET = 250,
+  /** and never longer than this. */
+  DRAIN = 2000,
+  /** The number of a closed fd stays out of use until the peer's FIN; lwIP waits 20 s for it. */
+  PARK = 25000,
+}
+
+const enum Max {
+  /** Characters of one write: the driver puts them on a C stack of 8 KB, twice as UTF-8. */
+  WRITE = 1024,
+  /** An answer up to this size fits into lwIP's send buffer (8 segments), its head included. */
+  AT_ONCE = 10240,
+  /** Bytes that may wait beyond one request: two segments. */
+  AHEAD = 2920,
+  /** Requests on one kept connection. */
+  REQUESTS = 100,
+  /** Fds parked at a time, of the driver's 16. */
+  PARKED = 8,
+}
+
+/** Where a request is, in the order of the protocol. */
+const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, DRAIN }
+
+/** One constant for "not done yet": no garbage per step. */
+const NOT_DONE: IteratorResult<undefined, undefined> = { done: false, value: undefined };
+const NO_BYTES = new Uint8Array(0);
+/** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
+const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)\??([!-~]*) HTTP\/(\d)\.(\d)$/;
+/** RFC 9112, section 5: no space before the colon, no folded lines. */
+const HEADER_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
+
+// ------------------------------------------------------------------------------------------------------ text and bytes
+
+const utf8Bytes = (text: string) => new TextEncoder().encode(text);
+
+/** One character per byte; the bytes are arguments, so they must be few. */
+const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, bytes as any);
+
+/**
+ * Checks the next bytes of a UTF-8 text (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF).
+ * @param state 0 between characters; else what this returned: bytes to come, least and greatest value of the next one
+ * @returns the state behind the bytes, or -1 as soon as they cannot become valid any more
+ */
+function checkUtf8(bytes: Uint8Array, state: number): number {
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if (state) {
+      if (byte < (state >> 8 & 255) || byte > (state & 255)) return -1;
+      state = state >> 17 ? state - 0x10000 & 0x30000 | 0x80BF : 0;
+    } else if (byte > 127) {
+      if (byte < 0xC2 || byte > 0xF4) return -1;
+      state = (byte < 0xE0 ? 0x10000 : byte < 0xF0 ? 0x20000 : 0x30000)
+        + (byte === 0xE0 ? 0xA000 : byte === 0xF0 ? 0x9000 : 0x8000)
+        + (byte === 0xED ? 0x9F : byte === 0xF4 ? 0x8F : 0xBF);
+    }
+  }
+  return state;
+}
+
+/**
+ * Bytes as text.
+ * @param bytes UTF-8
+ * @returns the text, or null when the bytes are not valid UTF-8 (RFC 3629)
+ */
+export function text(bytes: Uint8Array): string | null {
+  return checkUtf8(bytes, 0) ? null : new TextDecoder('utf-8').decode(bytes);
+}
+
+/** RFC 3986, section 2.1; null for an escape that lacks hex digits or is not UTF-8. */
+function percentDecode(escaped: string): string | null {
+  if (/%(?![\da-f]{2})/i.test(escaped)) return null;
+  const bytes = utf8Bytes(escaped);
+  let n = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    bytes[n++] = bytes[i] === 37 ? parseInt(String.fromCharCode(bytes[++i], bytes[++i]), 16) : bytes[i];
+  }
+  return text(bytes.subarray(0, n));
+}
+
+/**
+ * Decodes a part of a query or of a form (`application/x-www-form-urlencoded`): %XX, and + for a space.
+ * @param text the part between "&" and "=", as it came
+ * @returns the text, or null when it is malformed: "%" without two hex digits, or bytes that are not UTF-8
+ */
+export function urlDecode(text: string): string | null {
+  return percentDecode(text.replace(/\+/g, ' '));
+}
+
+// ----------------------------------------------------------------------------------------------- driver and admission
+
+// Stock firmware hands all received bytes to the listening socket, without saying whose they are. So there at most one
+// connection, the reader, may be able to send. The others are sealed (their answers go on) or kept out: sockets bound to
+// port 0 hold the PCBs that they would need.
+// A board has one driver and one pool of PCBs, whatever the number of servers: so all of this is kept once.
+
+let dev: Netdev;
+/** millis() at the begin of the step. */
+let now = 0;
+const connections: Connection[] = [];
+/** The connection whose bytes come to the listening socket. */
+let reader: Connection | null = null;
+/** True once bytes have come to an accepted socket itself: a firmware that says whose bytes they are. */
+let routed = false;
+/** Fds of bound sockets, each with a PCB. */
+const held: number[] = [];
+/** When to look for free PCBs, and when to give up a held one although there is none. */
+let checkAt = 0;
+let giveUpAt = 0;
+/** Fds whose numbers a late FIN may hit. */
+const parked: { _fd: number, _until: number }[] = [];
+/** Fds of dead connections: never to be written to or closed. */
+const zombies: number[] = [];
+
+/** A new fd, or -1 when all are in use or Wi-Fi is gone. */
+function socket(): number {
+  try {
+    return dev.socket('AF_INET', 'STREAM');
+  } catch (e) {
+    return -1;
+  }
+}
+
+function accept(server: Server, fd: number): void {
+  const connection = {
+    _server: server,
+    _fd: fd,
+    _since: now,
+    _deadline: now + (routed ? server._timeout : Ms.SILENT),
+    _count: 0,
+    _in: NO_BYTES,
+    _out: '',
+    _rest: NO_BYTES,
+  } as Connection;
+  const accepted = dev.get(fd);
+  accepted.read_cb = (data) => {
+    if (!routed) {
+      routed = true; // nobody has to be kept out
+      reader = null;
+      giveUp(held.length);
+    }
+    receive(connection, data);
+  };
+  accepted.close_cb = () => { over(connection); };
+  begin(connection);
+  if (reader) alive(reader);
+  if (connections.push(connection) > server._limits.maxParallelConnections
+    || (reader && (reader._state || reader._count < 2 || reader._in.length))) {
+    seal(connection);
+    fail(connection, 503, { 'retry-after': '1' });
+  } else if (!routed) {
+    if (reader) {
+      // Between two requests it gives way: sealed now, ended at the next step; its client connects again by itself.
+      reader._deadline = 0;
+      seal(reader);
+    }
+    reader = connection;
+  }
+}
+
+/** What the client sends from now on is refused by lwIP; its answer goes on, and the next client may come in. */
+function seal(connection: Connection): void {
+  dev.shutdown(connection._fd, 0);
+  unheard(connection, 0);
+}
+
+function over(connection: Connection): void {
+  connection._fd = -1;
+  unheard(connection, Ms.COME_BACK);
+}
+
+/** It cannot be heard any more. If it was the reader, its PCB may take `ms` to come back for the next one. */
+function unheard(connection: Connection, ms: number): void {
+  checkAt = 0;
+  if (reader === connection) {
+    reader = null;
+    giveUpAt = now + ms;
+  }
+}
+
+/** Takes every free PCB, then gives back as many as shall be free: so it need not know how many there are. */
+function admit({ reserve, maxParallelConnections }: Required<ServerOptions>): void {
+  if (now < checkAt) return;
+  checkAt = now + Ms.CHECK;
+  if (parked.length && now > parked[0]._until) dev.close(parked[0]._fd);
+  if (routed) return;
+  const wanted = reader || connections.length >= maxParallelConnections ? reserve : reserve + 1;
+  let free = 0;
+  for (let fd; (fd = socket()) >= 0; free++) {
+    dev.bind(fd, dev.ip, 0);
+    dev.shutdown(fd, 1);
+    if (!dev.errno) { // upside down: what has no PCB can be shut down
+      dev.close(fd);
+      break;
+    }
+    held.push(fd);
+  }
+  if (free >= wanted || now >= giveUpAt) {
+    free = Math.min(free + 1, wanted);
+    giveUpAt = now + Ms.COME_BACK;
+  }
+  giveUp(free);
+}
+
+function giveUp(count: number): void {
+  while (count-- > 0 && held.length) dev.close(held.pop()!);
+}
+
+// --------------------------------------------------------------------------------------------------------- connection
+
+/** @internal What a connection does after a 101: the answer carries it. */
+export interface Stage {
+  /** One bounded step. */
+  next(): void;
+  /** The connection is over. */
+  return(): void;
+}
+
+/** One client, and its current request. */
+interface Connection {
+  readonly _server: Server;
+  /** -1 once it is over. */
+  _fd: number;
+  /** When it was accepted. */
+  readonly _since: number;
+  /** When what goes on now has had its time. */
+  _deadline: number;
+  /** Requests begun. */
+  _count: number;
+  /** Received and not yet parsed. */
+  _in: Uint8Array;
+  /** To be written: these bytes as characters, then the rest. */
+  _out: string;
+  _rest: Uint8Array;
+
+  _state: State;
+  /** The head, as far as it has come. */
+  _head: string;
+  _method: string;
+  _path: string;
+  _query: string;
+  _headers: RequestHeaders;
+  _body: Uint8Array;
+  /** Bytes of the body that have come. */
+  _got: number;
+  /** The handler, then the body of the answer, where it is an iterator. */
+  _work: Iterator<any, any> | null;
+  /** The client can use the connection for another request; once answered: it will. */
+  _keep: boolean;
+  /** The answer comes before the request's end: its client may still be sending, */
+  _early: boolean;
+  /** and is drained no longer than this. */
+  _drainUntil: number;
+  _stage?: Stage;
+}
+
+/**
+ * Copies a segment. The driver's memory must be free again soon; and that this allocates makes the garbage collector come
+ * by in time. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
+ */
+function receive(connection: Connection, data: Uint8Array): void {
+  const { _in } = connection;
+  const bytes = connection._in = new Uint8Array(_in.length + data.length);
+  bytes.set(_in);
+  bytes.set(data, _in.length);
+  if (bytes.length > connection._server._maxInput) {
+    connection._in = NO_BYTES;
+    connection._deadline = 0;
+    seal(connection);
+  }
+}
+
+/**
+ * False when the client has reset the connection, which nothing else reports. To be asked before anything is done to the
+ * connection in this turn of the loop: what is done to a dead one hits the next client that gets its PCB.
+ */
+function alive(connection: Connection): boolean {
+  dev.write(connection._fd, '');
+  if (!dev.errno) return true;
+  zombies.push(connection._fd);
+  over(connection);
+  return false;
+}
+
+/** Lets bytes follow when those before have been written. */
+function send(connection: Connection, piece: string | Uint8Array): void {
+  connection._rest = typeof piece === 'string' ? utf8Bytes(piece) : piece;
+  progress(connection);
+}
+
+/** From now on the client has its time again. */
+function progress(connection: Connection): void {
+  connection._deadline = now + connection._server._timeout;
+}
+
+/** Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. */
+function flush(connection: Connection): boolean {
+  while (connection._out || connection._rest.length) {
+    const room = Max.WRITE - connection._out.length;
+    if (room > 0) {
+      connection._out += latin1(connection._rest.subarray(0, room));
+      connection._rest = connection._rest.subarray(room);
+    }
+    dev.write(connection._fd, connection._out.slice(0, Max.WRITE));
+    if (dev.errno) return false;
+    connection._out = connection._out.slice(Max.WRITE);
+    progress(connection);
+  }
+  return true;
+}
+
+/**
+ * The only way to end a connection: what was written is sent, then FIN. The driver accounts the client's late FIN to the
+ * fd's number, and closes whoever has it by then; so the number is parked until then.
+ */
+function end(connection: Connection): void {
+  const fd = connection._fd;
+  const lower = [];
+  let taken;
+  dev.close(fd); // calls close_cb
+  while ((taken = socket()) >= 0 && taken !== fd) lower.push(taken);
+  if (taken === fd) park(fd);
+  while (lower.length) dev.close(lower.pop()!);
+}
+
+function park(fd: number): void {
+  const place = { _fd: fd, _until: now + Ms.PARK };
+  dev.get(fd).close_cb = () => {
+    parked.splice(parked.indexOf(place), 1);
+    checkAt = 0;
+  };
+  if (parked.push(place) > Max.PARKED) dev.close(parked[0]._fd);
+}
+
+// ------------------------------------------------------------------------------------------------------------ request
+
+/** Makes a connection ready for its next request. */
+function begin(connection: Connection): void {
+  connection._count++;
+  connection._state = State.IDLE;
+  connection._head = connection._method = connection._path = '';
+  connection._got = 0;
+  connection._keep = false;
+}
+
+/** One bounded step of a connection. */
+function step(connection: Connection): void {
+  if (!alive(connection)) return;
+  if (now > connection._deadline) {
+    if (connection._state === State.HEAD || connection._state === State.BODY) fail(connection, 408);
+    else end(connection);
+    return;
+  }
+  if (connection._stage) return connection._stage.next();
+  switch (connection._state) {
+    case State.IDLE:
+      if (!connection._in.length) return;
+      connection._state = State.HEAD;
+      progress(connection);
+      // falls through
+    case State.HEAD:
+      if (!readHead(connection)) return;
+      // falls through
+    case State.BODY:
+      if (!readBody(connection)) return;
+      // falls through
+    case State.HANDLER:
+      if (!handle(connection)) break;
+      // falls through
+    case State.ANSWER:
+      if (!answerOn(connection)) break;
+      return finish(connection);
+    case State.DRAIN:
+      if (connection._in.length) connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
+      connection._in = NO_BYTES;
+      return;
+  }
+  // The answer takes its time: another client may be heard meanwhile.
+  if (reader === connection && !connection._early && !connection._keep) seal(connection);
+}
+
+/** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
+function readHead(connection: Connection): boolean {
+  const { maxRequestLineSize, maxHeaderBytes } = connection._server._limits;
+  const bytes = connection._in.subarray(0, Max.WRITE);
+  // Empty lines before the request are ignored: RFC 9112, section 2.2.
+  const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]+/, '');
+  const line = (head + '\r').indexOf('\r');
+  const end = head.indexOf('\r\n\r\n');
+  connection._in = connection._in.subarray(end < 0 ? bytes.length : bytes.length - head.length + end + 4);
+  const status = line > maxRequestLineSize ? 414
+    : (end < 0 ? head.length : end) - line > maxHeaderBytes ? 431
+    : /[^\r]\n/.test(head) ? 400
+    : end < 0 ? 0 : parse(connection, head.slice(0, end).split('\r\n'));
+  if (status) fail(connection, status);
+  return connection._state === State.BODY;
+}
+
+/** Returns the status to fail with, or 0. */
+function parse(connection: Connection, lines: string[]): number {
+  const { maxHeaderCount, maxBodyBytes } = connection._server._limits;
+  const request = REQUEST_LINE.exec(lines[0]);
+  if (!request) return 400;
+  if (request[4] !== '1') return 505;
+  const path = percentDecode(request[2]);
+  if (path === null) return 400;
+  if (lines.length > maxHeaderCount + 1) return 431;
+  const headers: RequestHeaders = Object.create(null);
+  for (let i = 1; i < lines.length; i++) {
+    const header = HEADER_LINE.exec(lines[i]);
+    if (!header) return 400;
+    const name = header[1].toLowerCase();
+    if (name in headers && /^(host|content-length)$/.test(name)) return 400;
+    headers[name] = (name in headers ? headers[name] + ', ' : '') + header[2].trim();
+  }
+  const length = headers['content-length'] || '0';
+  const modern = request[5] !== '0';
+  if (headers['transfer-encoding']) return 501;
+  if (/\D/.test(length) || (modern && headers.host === undefined)) return 400;
+  if (+length > maxBodyBytes) return 413;
+  connection._method = request[1];
+  connection._path = path;
+  connection._query = request[3];
+  connection._headers = headers;
+  connection._keep = modern && !/close/i.test(headers.connection);
+  connection._head = '';
+  connection._body = new Uint8Array(+length);
+  connection._state = State.BODY;
+  if (+length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+  return 0;
+}
+
+function readBody(connection: Connection): boolean {
+  const { _in, _body, _got } = connection;
+  const bytes = _in.subarray(0, _body.length - _got);
+  _body.set(bytes, _got);
+  connection._in = _in.subarray(bytes.length);
+  connection._got += bytes.length;
+  if (connection._got < _body.length) return false;
+  connection._state = State.HANDLER;
+  connection._deadline = Infinity; // the client waits for the handler, not the other way round
+  return true;
+}
+
+/** One step of the handler. True when there is an answer. */
+function handle(connection: Connection): boolean {
+  let reply;
+  if (connection._work) {
+    const result = connection._work.next();
+    if (!result.done) return false;
+    reply = result.value;
+  } else {
+    reply = connection._server._dispatch(connection);
+    if (isIterator(reply)) {
+      connection._work = reply;
+      return false;
+    }
+  }
+  answer(connection, reply);
+  return true;
+}
+
+// -------------------------------------------------------------------------------------------------------------- reply
+
+const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
+
+/** An answer to a request. */
+export class Response {
+  body: string | Uint8Array | BodyIterator;
+  status: number;
+  contentType: string;
+  headers: { [name: string]: string | number };
+  /** @internal */
+  _stage?: Stage;
+
+  /**
+   * @param body text (sent as UTF-8), bytes, or an iterator of both that is sent as it comes, and ended by closing. Default ''
+   * @param status RFC 9110, section 15. Default 200
+   * @param contentType default 'text/plain'; "; charset=utf-8" is added for text if it has no parameter
+   * @param headers more of them. Default none
+   * @throws Error when one of them has a line break, another control character, or a character above U+00FF
+   */
+  constructor(
+    body?: string | Uint8Array | BodyIterator,
+    status?: number,
+    contentType?: string,
+    headers?: { [name: string]: string | number },
+  ) {
+    this.body = body || '';
+    this.status = status || 200;
+    this.contentType = contentType || 'text/plain';
+    this.headers = headers || {};
+    let all = this.contentType;
+    for (const name in headers) all += name + headers[name];
+    if (/[^\t -~\x80-\xff]/.test(all)) throw new Error('Bad header');
+  }
+}
+
+/** The one way for a request to fail. */
+function fail(connection: Connection, status: number, headers?: { [name: string]: string }, message?: string): void {
+  answer(connection, new Response(message || '' + status, status, '', headers));
+}
+
+/** Writes the head of an answer, and lets its body follow. */
+function answer(connection: Connection, reply: Reply): void {
+  const response = reply instanceof Response ? reply
+    : reply === undefined ? new Response('', 204)
+    : typeof reply === 'string' ? new Response(reply)
+    : reply instanceof Uint8Array ? new Response(reply, 200, 'application/octet-stream')
+    : new Response(JSON.stringify(reply), 200, 'application/json');
+  const { body, status, contentType, headers } = response;
+  const isText = typeof body === 'string';
+  const bytes = isText ? utf8Bytes(body) : body as Uint8Array;
+  const streamed = isIterator(bytes);
+  const bodiless = connection._method === 'HEAD';
+  connection._work = streamed && !bodiless ? bytes : null;
+  connection._stage = response._stage;
+  connection._early = connection._state < State.HANDLER;
+  connection._keep = connection._keep && !connection._early && reader === connection && bytes.length < Max.AT_ONCE
+    && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
+  connection._state = State.ANSWER;
+  let head = 'HTTP/1.1 ' + status + ' \r\n';
+  for (const name in headers) head += name + ': ' + headers[name] + '\r\n';
+  if (status > 199) {
+    if (status !== 204) {
+      head += 'content-type: ' + contentType + (isText && contentType.indexOf(';') < 0 ? '; charset=utf-8\r\n' : '\r\n');
+      if (!streamed) head += 'content-length: ' + bytes.length + '\r\n';
+    }
+    if (!connection._keep) head += 'connection: close\r\n';
+  }
+  connection._out = head + '\r\n';
+  send(connection, streamed || bodiless ? NO_BYTES : bytes);
+  connection._server.debug(connection._method + ' ' + connection._path + ' ' + status);
+}
+
+/** Writes what there is, then asks for more. True when that was all. */
+function answerOn(connection: Connection): boolean {
+  if (!flush(connection)) {
+    connection._keep = false;
+  } else if (!connection._work) {
+    return true;
+  } else {
+    const piece = connection._work.next();
+    if (piece.done) {
+      connection._work = null;
+      return true;
+    }
+    if (piece.value === undefined) connection._deadline = Infinity; // the client waits for the program
+    else send(connection, piece.value);
+  }
+  return false;
+}
+
+function finish(connection: Connection): void {
+  if (connection._stage) return;
+  if (connection._keep) {
+    begin(connection);
+    connection._deadline = now + Ms.IDLE;
+  } else if (connection._early) {
+    connection._state = State.DRAIN;
+    connection._drainUntil = now + Ms.DRAIN;
+    connection._deadline = now + Ms.QUIET;
+  } else {
+    end(connection);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- server
+
+/**
+ * The web server. Subclass it and mark methods with {@link route}, or add handlers with {@link Server.route}; then give
+ * {@link Server.start} to {@link run}, or call {@link Server.listen}.
+ */
+export class Server {
+  /** @internal */
+  _limits: Required<ServerOptions>;
+  /** @internal Milliseconds. */
+  _timeout: number;
+  /** @internal */
+  _maxInput: number;
+  /** The listening socket; -1 when there is none. */
+  private _fd = -1;
+  private _routes?: { _path: RegExp, _method: string, _handler: Handler }[];
+  /** Whose routes they are. */
+  private _owner?: Server;
+
+  /** @param options limits and switches; see there for the defaults */
+  constructor(options?: ServerOptions) {
+    const limits: any = this._limits = {
+      maxRequestLineSize: 2048,
+      maxHeaderCount: 50,
+      maxHeaderBytes: 4096,
+      maxBodyBytes: 16384,
+      requestTimeoutSeconds: 10,
+      maxParallelConnections: 5,
+      reserve: 0,
+      debug: false,
+      netdev: global.__netdev,
+    };
+    for (const name in options) limits[name] = (options as any)[name];
+    this._timeout = limits.requestTimeoutSeconds * 1000;
+    this._maxInput = limits.maxRequestLineSize + limits.maxHeaderBytes + limits.maxBodyBytes + Max.AHEAD;
+  }
+
+  /**
+   * Adds a handler, to this server only. The first route that fits answers; GET routes answer HEAD, too.
+   * @param path a regular expression; text is anchored at both ends
+   * @param method 'GET', 'POST', ... (case matters, as in HTTP)
+   * @param handler see {@link Handler}
+   * @returns this
+   */
+  route(path: string | RegExp, method: string, handler: Handler): this {
+    if (this._owner !== this) {
+      // The list is the class's, or of the class above: this one gets its own.
+      this._owner = this;
+      this._routes = (this._routes || []).slice();
+    }
+    const pattern = typeof path === 'string' ? RegExp('^(?:' + path + ')$') : path;
+    this._routes!.push({ _path: pattern, _method: method, _handler: handler });
+    return this;
+  }
+
+  /** @internal Finds the handler and calls it. */
+  _dispatch({ _method, _path, _query, _headers, _body }: Connection): any {
+    let allow = '';
+    for (const name in this._routes) {
+      const route = this._routes[name as any];
+      route._path.lastIndex = 0;
+      const match = route._path.exec(_path);
+      if (match) {
+        if (route._method === _method || (route._method === 'GET' && _method === 'HEAD')) {
+          return route._handler.call(this, _path, _query, _headers, _body, match);
+        }
+        allow += (allow && ', ') + route._method + (route._method === 'GET' ? ', HEAD' : '');
+      }
+    }
+    return allow ? new Response('405', 405, '', { allow }) : new Response('404', 404);
+  }
+
+  /**
+   * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
+   * @param port to listen on. Default 80
+   * @returns the iterator, this server itself; `return()` is {@link Server.close}
+   * @throws Error when Wi-Fi is not connected, or the port is in use
+   */
+  start(port = 80): IterableIterator<undefined> {
+    dev = this._limits.netdev;
+    const fd = dev.socket('AF_INET', 'STREAM');
+    const listening = dev.get(fd);
+    listening.accept_cb = (accepted) => { accept(this, accepted); };
+    listening.read_cb = (data) => { if (reader) receive(reader, data); };
+    dev.bind(fd, dev.ip, port);
+    dev.listen(fd);
+    if (dev.errno) {
+      dev.close(fd);
+      throw new Error('Port ' + port + ' is in use');
+    }
+    this._fd = fd;
+    return this as any;
+  }
+
+  /** One bounded step of the server, once {@link Server.start} was called. */
+  next(): IteratorResult<undefined, undefined> {
+    if (this._fd < 0) return { done: true, value: undefined };
+    now = millis();
+    admit(this._limits);
+    for (let i = connections.length; i--;) {
+      const connection = connections[i];
+      try {
+        if (connection._fd >= 0) {
+          step(connection);
+        } else {
+          connections.splice(i, 1);
+          const left = connection._stage || connection._work;
+          if (left && left.return) left.return();
+        }
+      } catch (error) {
+        this.debug(error);
+        if (connection._fd < 0) continue;
+        if (connection._state === State.ANSWER) end(connection);
+        else fail(connection, 500, undefined, this._limits.debug ? '' + error : '');
+      }
+    }
+    return NOT_DONE;
+  }
+
+  /**
+   * {@link Server.start}, driven by the event loop.
+   * @param port to listen on. Default 80
+   * @param ready called when the server listens
+   * @returns this
+   * @throws Error as start() does
+   */
+  listen(port?: number, ready?: () => void): this {
+    run(this.start(port));
+    if (ready) ready();
+    return this;
+  }
+
+  /** Ends all connections and stops listening. */
+  close(): void {
+    connections.forEach((connection) => { if (connection._fd >= 0 && alive(connection)) end(connection); });
+    this.next();
+    giveUp(held.length);
+    while (parked.length) dev.close(parked[0]._fd);
+    dev.close(this._fd);
+    this._fd = -1;
+  }
+
+  /** Logs requests and errors to the console if options.debug is set; override it to log elsewhere. */
+  debug(message: unknown): void {
+    if (this._limits.debug) console.log(message);
+  }
+}
+
+/**
+ * Decorator for methods of a {@link Server} subclass: makes the method the handler of a route.
+ * @param path a regular expression; text is anchored at both ends
+ * @param method 'GET', 'POST', ... Default 'GET'
+ */
+export function route(path: string | RegExp, method = 'GET'): any {
+  return (target: any, name: any) => {
+    if (name.addInitializer) name.addInitializer(function (this: Server) { this.route(path, method, target); });
+    else target.route(path, method, target[name]);
+  };
+}
+
+/**
+ * Steps iterators side by side from the event loop, until each is done: what asyncio.gather is in Python. One that
+ * throws is reported on the console and dropped.
+ */
+export function run(...iterators: Iterator<unknown>[]): void {
+  const timer = setInterval(() => {
+    for (let i = iterators.length; i--;) {
+      try {
+        if (!iterators[i].next().done) continue;
+      } catch (error) {
+        console.error(error);
+      }
+      iterators.splice(i, 1);
+    }
+    if (!iterators.length) clearInterval(timer);
+  }, 0);
+}

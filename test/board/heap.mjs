@@ -1,0 +1,110 @@
+// The two memories that input costs: the bytes of a segment lie in the C heap (about 20 KB, allocation is unchecked) until JavaScript's
+// garbage collector finds the Uint8Array over them, and that collector runs only when enough *JavaScript* heap was allocated.
+import v8 from 'node:v8';
+import vm from 'node:vm';
+
+/** JerryScript collects after allocating heap / 32 = 184,312 / 32 bytes. */
+const GC_EVERY = 5760;
+/** JavaScript heap for the objects of one delivered segment: ArrayBuffer, Uint8Array, the call. */
+const SEGMENT_OBJECTS = 190;
+/** JavaScript heap for a Uint8Array that the program makes, besides its bytes. */
+const ARRAY_HEADER = 40;
+/** The C heap. */
+const C_HEAP = 20480;
+
+export class Heap {
+  /** @param {import('./rules.mjs').Rules} rules */
+  constructor(rules) {
+    this.rules = rules;
+    /** Bytes of delivered segments that the collector has not freed. */
+    this.uncollected = 0;
+    /** The most there ever was. */
+    this.peak = 0;
+    this.allocated = 0;
+    this.current = 0;
+    /** @type {{ref: WeakRef<Uint8Array>, length: number, at: number}[]} */
+    this.delivered = [];
+    this.overflowed = false;
+    this.Uint8Array = this.countingUint8Array();
+  }
+
+  /** JavaScript heap was allocated: the collector may run. What is in a running callback's hands survives it. */
+  allocate(bytes) {
+    this.allocated += bytes;
+    if (this.allocated <= GC_EVERY) return;
+    this.allocated = 0;
+    this.uncollected = this.current;
+  }
+
+  /**
+   * Hands one segment to a callback as the driver does, and makes sure that a program that keeps it notices: the array is empty
+   * afterwards (on the board it would stay full, and the board would run out of memory instead).
+   * @param {Uint8Array} bytes
+   * @param {(data: Uint8Array) => void} deliver
+   */
+  withSegment(bytes, deliver) {
+    const data = new Uint8Array(bytes);
+    Object.defineProperty(data, 'slice', { value: this.countingSlice(), configurable: true });
+    this.current = data.length;
+    this.uncollected += data.length;
+    this.allocate(SEGMENT_OBJECTS);
+    this.notePeak();
+    this.remember(data);
+    try {
+      deliver(data);
+    } finally {
+      this.current = 0;
+      structuredClone(data.buffer, { transfer: [data.buffer] });
+    }
+  }
+
+  notePeak() {
+    this.peak = Math.max(this.peak, this.uncollected);
+    if (this.uncollected <= C_HEAP || this.overflowed) return;
+    this.overflowed = true;
+    this.rules.record('uncollected input', `${this.uncollected} bytes of segments wait for the garbage collector, the C heap has ${C_HEAP}: ` +
+      'copy each segment when it comes, the allocation paces the collector');
+  }
+
+  remember(data) {
+    if (this.delivered.length > 4096) this.delivered = this.delivered.filter((segment) => segment.ref.deref());
+    this.delivered.push({ ref: new WeakRef(data), length: data.length, at: this.rules.now() });
+  }
+
+  /** Uint8Array as programs see it: the real one, but every construction counts. */
+  countingUint8Array() {
+    const heap = this;
+    return new Proxy(Uint8Array, {
+      construct(target, args, newTarget) {
+        const array = Reflect.construct(target, args, newTarget);
+        heap.allocate(ARRAY_HEADER + (args[0] instanceof ArrayBuffer ? 0 : array.length));
+        return array;
+      },
+    });
+  }
+
+  countingSlice() {
+    const heap = this;
+    return function slice(start, end) {
+      const copy = Uint8Array.prototype.slice.call(this, start, end);
+      heap.allocate(ARRAY_HEADER + copy.length);
+      return copy;
+    };
+  }
+
+  /** Runs Node's collector and records a broken rule when a segment delivered earlier is still within somebody's reach. */
+  async checkHeld() {
+    v8.setFlagsFromString('--expose-gc');
+    const gc = vm.runInNewContext('gc');
+    // A WeakRef keeps its target until the job that made or read it has ended.
+    await new Promise((resolve) => setImmediate(resolve));
+    gc();
+    await new Promise((resolve) => setImmediate(resolve));
+    gc();
+    const held = this.delivered.filter((segment) => segment.ref.deref());
+    this.delivered = held;
+    if (held.length === 0) return;
+    const { length, at } = held[0];
+    this.rules.raise('held segment', `${held.length} delivered segments are still reachable, the first has ${length} bytes and came at ${at.toFixed(1)} ms`);
+  }
+}

@@ -1,0 +1,344 @@
+// The network on real sockets: node:net on 127.0.0.1, so that curl, browsers and other clients reach the board. The kernel does
+// what `Endpoint` does in memory; PCBs, states and the rules are lwIP's, as there.
+import net from 'node:net';
+import { MSS, WINDOW } from './lwip.mjs';
+import { seededRandom } from './net-memory.mjs';
+
+const HOST = '127.0.0.1';
+/** A client repeats its SYN so long after the first; then it gives up. */
+const SYN_RETRIES = [1000, 3000, 7000];
+/** Bytes that may wait for the network phase; beyond it the kernel keeps them, and the client is slowed down. */
+const INBOX_LIMIT = 65536;
+/** What a lost packet costs: most losses are repaired by fast retransmission, some wait for a timeout. */
+const LOSS_DELAY = 200;
+/** How long the board's own SYN waits for an answer. */
+const CONNECT_TIMEOUT = 21000;
+
+/** A promise that can be settled from outside. Nobody has to wait for it. */
+function deferred() {
+  const parts = {};
+  parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
+  parts.promise.catch(() => {});
+  return parts;
+}
+
+/** One connection: what lwIP's PCB is connected to. */
+class NodeWire {
+  /**
+   * @param {NodeNetwork} network
+   * @param {net.Socket} socket
+   * @param {number} boardPort
+   */
+  constructor(network, socket, boardPort) {
+    this.network = network;
+    this.socket = socket;
+    this.boardPort = boardPort;
+    /** @type {import('./lwip.mjs').Pcb | null} */
+    this.pcb = null;
+    /** The PCB is ours. Later, whatever comes is answered with RST. */
+    this.alive = false;
+    this.dropped = false;
+    /** What came and waits for the network phase, in order. */
+    this.inbox = [];
+    this.inboxBytes = 0;
+    this.lastDueIn = 0;
+    /** What goes out after the link's delay, in order. */
+    this.outbox = [];
+    /** When the SYN came, and how often it was repeated. */
+    this.arrivedAt = network.now;
+    this.synTries = 0;
+    this.nextSyn = network.now;
+
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => this.dataArrived(chunk));
+    socket.on('end', () => this.endArrived());
+    socket.on('error', () => this.errorArrived());
+    socket.on('close', () => network.forget(this));
+  }
+
+  // ---- from the kernel
+
+  put(event) {
+    const { link } = this.network;
+    const lost = link.loss > 0 && this.network.random() < link.loss;
+    this.lastDueIn = Math.max(this.lastDueIn, this.network.now + link.delay + (lost ? LOSS_DELAY : 0));
+    this.inbox.push({ due: this.lastDueIn, order: this.network.order++, ...event });
+    this.network.wake();
+  }
+
+  dataArrived(chunk) {
+    if (this.dropped) return this.socket.resetAndDestroy();
+    for (let i = 0; i < chunk.length; i += MSS) this.put({ data: Uint8Array.from(chunk.subarray(i, i + MSS)) });
+    this.inboxBytes += chunk.length;
+    if (this.inboxBytes > INBOX_LIMIT) this.socket.pause();
+  }
+
+  endArrived() {
+    if (this.dropped) return this.socket.destroy();
+    // A client that went away while its SYN was unanswered was never there.
+    if (!this.pcb && this.inbox.length === 0) return this.socket.destroy();
+    this.put({ fin: true });
+  }
+
+  errorArrived() {
+    if (!this.pcb) return this.network.forget(this);
+    this.put({ reset: true });
+  }
+
+  // ---- in the network phase
+
+  /** Hands an event to lwIP. */
+  process(event) {
+    const { lwip } = this.network;
+    if (event.data) this.processed(event.data.length);
+    if (!this.alive || !this.pcb) return;
+    if (event.reset) lwip.resetReceived(this.pcb);
+    else lwip.input(this.pcb, event);
+  }
+
+  processed(count) {
+    this.inboxBytes -= count;
+    if (this.inboxBytes < INBOX_LIMIT / 2 && this.socket.isPaused()) this.socket.resume();
+  }
+
+  // ---- for lwIP
+
+  room() {
+    return Infinity;
+  }
+
+  send(data, fin) {
+    const bytes = Buffer.from(data);
+    this.later(() => {
+      if (this.socket.destroyed) return;
+      if (bytes.length > 0) this.socket.write(bytes, (error) => error || this.put({ acked: bytes.length }));
+      if (fin) this.socket.end(() => this.put({ finAcked: true }));
+    });
+  }
+
+  /** After the link's delay, in order. */
+  later(action) {
+    const { link } = this.network;
+    const lost = link.loss > 0 && this.network.random() < link.loss;
+    const due = this.network.now + link.delay + (lost ? LOSS_DELAY : 0);
+    this.outbox.push({ due, action });
+    if (this.outbox.length === 1) this.transmit();
+  }
+
+  transmit() {
+    while (this.outbox.length > 0) {
+      const wait = this.outbox[0].due - this.network.now;
+      if (wait > 0) return this.network.timer(Math.ceil(wait), () => this.transmit());
+      this.outbox[0].action();
+      this.outbox.shift();
+    }
+  }
+
+  blocked() {}
+
+  flush() {}
+
+  reset() {
+    this.detach();
+    this.later(() => this.socket.resetAndDestroy());
+  }
+
+  detach() {
+    this.alive = false;
+    this.dropped = true;
+    this.pcb = null;
+    this.inbox = [];
+    this.processed(this.inboxBytes);
+    // FIN of the peer was taken, or will be; until then the socket only waits to be ended.
+    if (this.socket.readableEnded && this.socket.writableEnded) this.network.forget(this);
+  }
+}
+
+export class NodeNetwork {
+  /**
+   * @param {object} parts
+   * @param {{now: number}} parts.clock
+   * @param {import('./lwip.mjs').Lwip} parts.lwip
+   * @param {number} parts.port the real port for the first listener
+   * @param {number} parts.seed
+   */
+  constructor({ clock, lwip, port, seed }) {
+    this.clock = clock;
+    this.lwip = lwip;
+    this.port = port;
+    this.random = seededRandom(seed);
+    this.link = { delay: 0, loss: 0 };
+    /** @type {Set<NodeWire>} */
+    this.wires = new Set();
+    /** @type {Map<number, {server: net.Server, port: Promise<number>}>} by the board's port */
+    this.servers = new Map();
+    this.timeouts = new Set();
+    this.order = 0;
+    this.firstPort = deferred();
+    this.running = false;
+    this.busy = false;
+    this.sleeping = undefined;
+    this.pass = () => {};
+    lwip.onListen = (listener) => this.open(listener.localPort);
+  }
+
+  get now() {
+    return this.clock.now;
+  }
+
+  /** The real port of the first listener. */
+  get listening() {
+    return this.firstPort.promise;
+  }
+
+  /** @returns {Promise<number> | undefined} the real port of a port that the program listens on */
+  realPort(boardPort) {
+    return this.servers.get(boardPort)?.port;
+  }
+
+  /** The real server of a port stays when the program stops listening: then its clients get RST. */
+  open(boardPort) {
+    if (this.servers.has(boardPort)) return;
+    const first = this.servers.size === 0;
+    const wanted = first ? this.port : 0;
+    const ready = first ? this.firstPort : deferred();
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => this.connected(socket, boardPort));
+    server.once('error', (error) => ready.reject(this.explain(error, wanted)));
+    server.listen(wanted, HOST, () => ready.resolve(/** @type {net.AddressInfo} */ (server.address()).port));
+    this.servers.set(boardPort, { server, port: ready.promise });
+  }
+
+  explain(error, port) {
+    if (error.code !== 'EADDRINUSE') return error;
+    const clear = new Error(`port ${port} on ${HOST} is taken: another program listens there`, { cause: error });
+    return Object.assign(clear, { code: 'EADDRINUSE', port });
+  }
+
+  connected(socket, boardPort) {
+    this.wires.add(new NodeWire(this, socket, boardPort));
+    this.wake();
+  }
+
+  /** The board connects to somebody: only this machine is reachable. */
+  connectOut(pcb, address, port) {
+    const { serial } = pcb;
+    const waiting = () => pcb.serial === serial && pcb.state === 'SYN_SENT';
+    this.timer(CONNECT_TIMEOUT, () => waiting() && this.lwip.freePcb(pcb));
+    if (!address.startsWith('127.')) return;
+    const socket = net.connect({ host: HOST, port, allowHalfOpen: true });
+    const wire = new NodeWire(this, socket, 0);
+    this.adopt(wire, pcb);
+    socket.once('connect', () => wire.put({ established: true }));
+    this.wires.add(wire);
+  }
+
+  adopt(wire, pcb) {
+    wire.pcb = pcb;
+    wire.alive = true;
+    pcb.wire = wire;
+  }
+
+  forget(wire) {
+    if (wire.pcb) return;
+    this.wires.delete(wire);
+  }
+
+  // ---- the network phase
+
+  phase() {
+    this.busy = false;
+    const now = this.now;
+    for (const wire of this.wires) if (!wire.pcb && !wire.dropped && wire.nextSyn + this.link.delay <= now) this.syn(wire);
+    for (const { wire, event } of this.due(now)) {
+      this.busy = true;
+      wire.process(event);
+    }
+    this.lwip.timers();
+  }
+
+  /** What has come by now, in order; of each connection at most a window full, as more cannot be under way. */
+  due(now) {
+    const events = [];
+    for (const wire of this.wires) {
+      if (!wire.alive) continue;
+      let bytes = 0;
+      let count = 0;
+      while (count < wire.inbox.length && wire.inbox[count].due <= now && bytes < WINDOW) bytes += wire.inbox[count++].data?.length ?? 0;
+      for (const event of wire.inbox.splice(0, count)) events.push({ wire, event });
+    }
+    return events.sort((a, b) => a.event.due - b.event.due || a.event.order - b.event.order);
+  }
+
+  /** The SYN of a new connection, or its repetition. */
+  syn(wire) {
+    const listener = this.lwip.listenerOn(wire.boardPort);
+    if (!listener) return this.refuse(wire);
+    const pcb = this.lwip.syn(listener, wire);
+    if (!pcb) return this.synDropped(wire);
+    wire.pcb = pcb;
+    wire.alive = true;
+    // The client's answer to our SYN comes before everything that it has sent by now.
+    const due = this.now + this.link.delay;
+    for (const event of wire.inbox) event.due = Math.max(event.due, due);
+    wire.lastDueIn = Math.max(wire.lastDueIn, due);
+    wire.inbox.unshift({ due, order: -1, established: true });
+    this.busy = true;
+  }
+
+  synDropped(wire) {
+    const wait = SYN_RETRIES[wire.synTries++];
+    if (wait === undefined) this.refuse(wire);
+    else wire.nextSyn = wire.arrivedAt + wait;
+  }
+
+  refuse(wire) {
+    wire.dropped = true;
+    wire.socket.resetAndDestroy();
+  }
+
+  // ---- the endless loop
+
+  /** @param {() => void} pass one pass of the board's loop */
+  start(pass) {
+    if (this.running) return;
+    this.running = true;
+    this.pass = pass;
+    this.turn();
+  }
+
+  turn() {
+    this.sleeping = undefined;
+    if (!this.running) return;
+    this.pass();
+    if (this.busy) setImmediate(() => this.turn());
+    else this.sleeping = setTimeout(() => this.turn(), 1);
+  }
+
+  /** Something came: no need to sleep on. */
+  wake() {
+    this.busy = true;
+    if (this.sleeping === undefined) return;
+    clearTimeout(this.sleeping);
+    this.sleeping = undefined;
+    setImmediate(() => this.turn());
+  }
+
+  timer(milliseconds, action) {
+    const timeout = setTimeout(() => {
+      this.timeouts.delete(timeout);
+      action();
+    }, milliseconds);
+    this.timeouts.add(timeout);
+  }
+
+  async stop() {
+    this.running = false;
+    clearTimeout(this.sleeping);
+    for (const timeout of this.timeouts) clearTimeout(timeout);
+    this.timeouts.clear();
+    for (const wire of this.wires) wire.socket.destroy();
+    this.wires.clear();
+    const closed = [...this.servers.values()].map(({ server }) => new Promise((resolve) => server.close(resolve)));
+    await Promise.all(closed);
+  }
+}

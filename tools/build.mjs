@@ -1,0 +1,65 @@
+// Builds dist/: each library file as compact ES5 CommonJS with its types, and each example as one file for the board.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, parse } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as esbuild from 'esbuild';
+import { minify } from 'terser';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const LIBRARY = ['ehttpserver'];
+
+/** Compiles the library files to ES5 with tsc (esbuild cannot), minifies them, and puts them and their types in `out`. */
+export async function buildLibrary(out = join(root, 'dist')) {
+  const lowered = join(root, 'build');
+  rmSync(lowered, { recursive: true, force: true });
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root], { stdio: 'inherit' });
+  mkdirSync(out, { recursive: true });
+  const nameCache = {}; // one for all files: they call each other's private members
+  for (const name of LIBRARY) {
+    const { code } = await minify(readFileSync(join(lowered, `${name}.js`), 'utf8'), {
+      ecma: 5,
+      toplevel: true,
+      module: false,
+      // Functions stay functions: one that is put where it is used would be made anew each time.
+      compress: { passes: 3, unsafe_comps: true, pure_getters: true, inline: 1, reduce_funcs: false },
+      mangle: { toplevel: true, properties: { regex: /^_[a-z]/i } },
+      format: { comments: false, ascii_only: true },
+      nameCache,
+    });
+    writeFileSync(join(out, `${name}.js`), code + '\n');
+    writeFileSync(join(out, `${name}.d.ts`), readFileSync(join(lowered, `${name}.d.ts`)));
+  }
+}
+
+/** Where an example's source is; undefined when there is none of that name. */
+export function exampleSource(name) {
+  return exampleSources().find((file) => parse(file).name === name);
+}
+
+/** The examples' source files. */
+export function exampleSources() {
+  return readdirSync(join(root, 'examples')).filter((file) => /\.(ts|js)$/.test(file)).map((file) => join(root, 'examples', file));
+}
+
+/** Bundles examples with the built library to one self-contained file each. */
+export async function buildExamples(sources = exampleSources(), out = join(root, 'dist', 'examples')) {
+  await esbuild.build({
+    entryPoints: sources,
+    outdir: out,
+    bundle: true,
+    format: 'cjs',
+    platform: 'neutral',
+    mainFields: ['main'],
+    target: 'es2017', // what Kaluma runs natively
+    external: ['fs', 'wifi', 'storage', 'gpio', 'led', 'pico_cyw43'],
+    alias: { '../ehttpserver': join(root, 'dist', 'ehttpserver.js') },
+    logLevel: 'warning',
+  });
+  return out;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await buildLibrary();
+  await buildExamples();
+}
