@@ -116,7 +116,7 @@ const enum Max {
 const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, DRAIN }
 
 /** One constant for "not done yet": no garbage per step. */
-const NOT_DONE: IteratorResult<undefined, undefined> = { done: false, value: undefined };
+const NOT_DONE = { done: false } as IteratorResult<undefined>;
 const NO_BYTES = new Uint8Array(0);
 /** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
 const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)\??([!-~]*) HTTP\/(\d)\.(\d)$/;
@@ -130,9 +130,12 @@ const utf8Bytes = (text: string) => new TextEncoder().encode(text);
 /** One character per byte; the bytes are arguments, so they must be few. */
 const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, bytes as any);
 
+/** The range of the second byte (least, greatest) where the first one narrows it: no overlong form, surrogate, or too much. */
+const SECOND_BYTE: { [first: number]: number } = { 0xE0: 0xA0BF, 0xED: 0x809F, 0xF0: 0x90BF, 0xF4: 0x808F };
+
 /**
- * Checks the next bytes of a UTF-8 text (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF).
- * @param state 0 between characters; else what this returned: bytes to come, least and greatest value of the next one
+ * Checks the next bytes of a UTF-8 text (RFC 3629).
+ * @param state 0 between characters; else what this returned: how many bytes are to come, and the range of the next
  * @returns the state behind the bytes, or -1 as soon as they cannot become valid any more
  */
 function checkUtf8(bytes: Uint8Array, state: number): number {
@@ -143,9 +146,7 @@ function checkUtf8(bytes: Uint8Array, state: number): number {
       state = state >> 17 ? state - 0x10000 & 0x30000 | 0x80BF : 0;
     } else if (byte > 127) {
       if (byte < 0xC2 || byte > 0xF4) return -1;
-      state = (byte < 0xE0 ? 0x10000 : byte < 0xF0 ? 0x20000 : 0x30000)
-        + (byte === 0xE0 ? 0xA000 : byte === 0xF0 ? 0x9000 : 0x8000)
-        + (byte === 0xED ? 0x9F : byte === 0xF4 ? 0x8F : 0xBF);
+      state = (byte > 0xEF ? 3 : byte > 0xDF ? 2 : 1) << 16 | (SECOND_BYTE[byte] || 0x80BF);
     }
   }
   return state;
@@ -219,7 +220,6 @@ function accept(server: Server, fd: number): void {
     _server: server,
     _fd: fd,
     _since: now,
-    _deadline: now + (routed ? server._timeout : Ms.SILENT),
     _count: 0,
     _in: NO_BYTES,
     _out: '',
@@ -236,6 +236,8 @@ function accept(server: Server, fd: number): void {
   };
   accepted.close_cb = () => { over(connection); };
   begin(connection);
+  progress(connection);
+  if (!routed) connection._deadline = now + Ms.SILENT;
   if (reader) alive(reader);
   if (connections.push(connection) > server._limits.maxParallelConnections
     || (reader && (reader._state || reader._count < 2 || reader._in.length))) {
@@ -272,12 +274,12 @@ function unheard(connection: Connection, ms: number): void {
 }
 
 /** Takes every free PCB, then gives back as many as shall be free: so it need not know how many there are. */
-function admit({ reserve, maxParallelConnections }: Required<ServerOptions>): void {
+function admit(reserve: number): void {
   if (now < checkAt) return;
   checkAt = now + Ms.CHECK;
   if (parked.length && now > parked[0]._until) dev.close(parked[0]._fd);
   if (routed) return;
-  const wanted = reader || connections.length >= maxParallelConnections ? reserve : reserve + 1;
+  const wanted = reader ? reserve : reserve + 1;
   let free = 0;
   for (let fd; (fd = socket()) >= 0; free++) {
     dev.bind(fd, dev.ip, 0);
@@ -340,9 +342,7 @@ interface Connection {
   _work: Iterator<any, any> | null;
   /** The client can use the connection for another request; once answered: it will. */
   _keep: boolean;
-  /** The answer comes before the request's end: its client may still be sending, */
-  _early: boolean;
-  /** and is drained no longer than this. */
+  /** The answer comes before the request's end, so its client may still be sending: that is drained no longer than this. */
   _drainUntil: number;
   _stage?: Stage;
 }
@@ -352,11 +352,12 @@ interface Connection {
  * by in time. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
+  const { maxRequestLineSize, maxHeaderBytes, maxBodyBytes } = connection._server._limits;
   const { _in } = connection;
   const bytes = connection._in = new Uint8Array(_in.length + data.length);
   bytes.set(_in);
   bytes.set(data, _in.length);
-  if (bytes.length > connection._server._maxInput) {
+  if (bytes.length > Max.AHEAD + maxRequestLineSize + maxHeaderBytes + maxBodyBytes) {
     connection._in = NO_BYTES;
     connection._deadline = 0;
     seal(connection);
@@ -383,7 +384,7 @@ function send(connection: Connection, piece: string | Uint8Array): void {
 
 /** From now on the client has its time again. */
 function progress(connection: Connection): void {
-  connection._deadline = now + connection._server._timeout;
+  connection._deadline = now + connection._server._limits.requestTimeoutSeconds * 1000;
 }
 
 /** Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. */
@@ -469,7 +470,7 @@ function step(connection: Connection): void {
       return;
   }
   // The answer takes its time: another client may be heard meanwhile.
-  if (reader === connection && !connection._early && !connection._keep) seal(connection);
+  if (reader === connection && !connection._drainUntil && !connection._keep) seal(connection);
 }
 
 /** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
@@ -481,10 +482,11 @@ function readHead(connection: Connection): boolean {
   const line = (head + '\r').indexOf('\r');
   const end = head.indexOf('\r\n\r\n');
   connection._in = connection._in.subarray(end < 0 ? bytes.length : bytes.length - head.length + end + 4);
+  const lines = end < 0 ? head : head.slice(0, end);
   const status = line > maxRequestLineSize ? 414
-    : (end < 0 ? head.length : end) - line > maxHeaderBytes ? 431
-    : /[^\r]\n/.test(head) ? 400
-    : end < 0 ? 0 : parse(connection, head.slice(0, end).split('\r\n'));
+    : lines.length - line > (end < 0 ? maxHeaderBytes + 3 : maxHeaderBytes) ? 431
+    : /[^\r]\n/.test(lines) ? 400
+    : end < 0 ? 0 : parse(connection, lines.split('\r\n'));
   if (status) fail(connection, status);
   return connection._state === State.BODY;
 }
@@ -506,10 +508,10 @@ function parse(connection: Connection, lines: string[]): number {
     if (name in headers && /^(host|content-length)$/.test(name)) return 400;
     headers[name] = (name in headers ? headers[name] + ', ' : '') + header[2].trim();
   }
-  const length = headers['content-length'] || '0';
+  const length = 'content-length' in headers ? headers['content-length'] : '0';
   const modern = request[5] !== '0';
-  if (headers['transfer-encoding']) return 501;
-  if (/\D/.test(length) || (modern && headers.host === undefined)) return 400;
+  if ('transfer-encoding' in headers) return 501;
+  if (!/^\d+$/.test(length) || (modern && !('host' in headers))) return 400;
   if (+length > maxBodyBytes) return 413;
   connection._method = request[1];
   connection._path = path;
@@ -546,6 +548,7 @@ function handle(connection: Connection): boolean {
     reply = connection._server._dispatch(connection);
     if (isIterator(reply)) {
       connection._work = reply;
+      connection._keep = false;
       return false;
     }
   }
@@ -608,8 +611,8 @@ function answer(connection: Connection, reply: Reply): void {
   const bodiless = connection._method === 'HEAD';
   connection._work = streamed && !bodiless ? bytes : null;
   connection._stage = response._stage;
-  connection._early = connection._state < State.HANDLER;
-  connection._keep = connection._keep && !connection._early && reader === connection && bytes.length < Max.AT_ONCE
+  connection._drainUntil = connection._state < State.HANDLER ? now + Ms.DRAIN : 0;
+  connection._keep = connection._keep && reader === connection && bytes.length < Max.AT_ONCE
     && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
   connection._state = State.ANSWER;
   let head = 'HTTP/1.1 ' + status + ' \r\n';
@@ -649,9 +652,8 @@ function finish(connection: Connection): void {
   if (connection._keep) {
     begin(connection);
     connection._deadline = now + Ms.IDLE;
-  } else if (connection._early) {
+  } else if (connection._drainUntil) {
     connection._state = State.DRAIN;
-    connection._drainUntil = now + Ms.DRAIN;
     connection._deadline = now + Ms.QUIET;
   } else {
     end(connection);
@@ -667,15 +669,9 @@ function finish(connection: Connection): void {
 export class Server {
   /** @internal */
   _limits: Required<ServerOptions>;
-  /** @internal Milliseconds. */
-  _timeout: number;
-  /** @internal */
-  _maxInput: number;
   /** The listening socket; -1 when there is none. */
   private _fd = -1;
   private _routes?: { _path: RegExp, _method: string, _handler: Handler }[];
-  /** Whose routes they are. */
-  private _owner?: Server;
 
   /** @param options limits and switches; see there for the defaults */
   constructor(options?: ServerOptions) {
@@ -691,8 +687,6 @@ export class Server {
       netdev: global.__netdev,
     };
     for (const name in options) limits[name] = (options as any)[name];
-    this._timeout = limits.requestTimeoutSeconds * 1000;
-    this._maxInput = limits.maxRequestLineSize + limits.maxHeaderBytes + limits.maxBodyBytes + Max.AHEAD;
   }
 
   /**
@@ -703,13 +697,10 @@ export class Server {
    * @returns this
    */
   route(path: string | RegExp, method: string, handler: Handler): this {
-    if (this._owner !== this) {
-      // The list is the class's, or of the class above: this one gets its own.
-      this._owner = this;
-      this._routes = (this._routes || []).slice();
-    }
-    const pattern = typeof path === 'string' ? RegExp('^(?:' + path + ')$') : path;
-    this._routes!.push({ _path: pattern, _method: method, _handler: handler });
+    // A new list: the one so far may be the class's, or of the class above it.
+    this._routes = (this._routes || []).concat({
+      _path: typeof path === 'string' ? RegExp('^(?:' + path + ')$') : path, _method: method, _handler: handler,
+    });
     return this;
   }
 
@@ -718,8 +709,7 @@ export class Server {
     let allow = '';
     for (const name in this._routes) {
       const route = this._routes[name as any];
-      route._path.lastIndex = 0;
-      const match = route._path.exec(_path);
+      const match = _path.match(route._path);
       if (match) {
         if (route._method === _method || (route._method === 'GET' && _method === 'HEAD')) {
           return route._handler.call(this, _path, _query, _headers, _body, match);
@@ -736,7 +726,8 @@ export class Server {
    * @returns the iterator, this server itself; `return()` is {@link Server.close}
    * @throws Error when Wi-Fi is not connected, or the port is in use
    */
-  start(port = 80): IterableIterator<undefined> {
+  start(port?: number): IterableIterator<undefined> {
+    port = port || 80;
     dev = this._limits.netdev;
     const fd = dev.socket('AF_INET', 'STREAM');
     const listening = dev.get(fd);
@@ -753,10 +744,10 @@ export class Server {
   }
 
   /** One bounded step of the server, once {@link Server.start} was called. */
-  next(): IteratorResult<undefined, undefined> {
-    if (this._fd < 0) return { done: true, value: undefined };
+  next(): IteratorResult<undefined> {
+    if (this._fd < 0) return { done: true } as IteratorResult<undefined>;
     now = millis();
-    admit(this._limits);
+    admit(this._limits.reserve);
     for (let i = connections.length; i--;) {
       const connection = connections[i];
       try {
@@ -822,7 +813,9 @@ export function route(path: string | RegExp, method = 'GET'): any {
  * Steps iterators side by side from the event loop, until each is done: what asyncio.gather is in Python. One that
  * throws is reported on the console and dropped.
  */
-export function run(...iterators: Iterator<unknown>[]): void {
+export function run(...iterators: Iterator<unknown>[]): void;
+export function run(): void {
+  const iterators: Iterator<unknown>[] = [].slice.call(arguments);
   const timer = setInterval(() => {
     for (let i = iterators.length; i--;) {
       try {

@@ -98,8 +98,6 @@ export declare class Server {
     /** The listening socket; -1 when there is none. */
     private _fd;
     private _routes?;
-    /** Whose routes they are. */
-    private _owner?;
     /** @param options limits and switches; see there for the defaults */
     constructor(options?: ServerOptions);
     /**
@@ -118,7 +116,7 @@ export declare class Server {
      */
     start(port?: number): IterableIterator<undefined>;
     /** One bounded step of the server, once {@link Server.start} was called. */
-    next(): IteratorResult<undefined, undefined>;
+    next(): IteratorResult<undefined>;
     /**
      * {@link Server.start}, driven by the event loop.
      * @param port to listen on. Default 80

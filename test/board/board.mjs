@@ -25,7 +25,9 @@ import { Wifi } from './wifi.mjs';
  * @property {Record<string, string>} [storage]
  * @property {Record<string, string | Uint8Array>} [files]
  * @property {number} [passMicros] virtual time that one pass of the loop takes
- * @property {number} [seed]
+ * @property {number} [seed] of lost packets and of Math.random
+ * @property {boolean} [mergedReads] memory network: as lwIP does it, segments that waited for a lost one are read in one piece with it, which
+ *   then is longer than 1460 bytes
  * @property {(level: 'log' | 'error', text: string) => void} [onConsole]
  */
 
@@ -34,7 +36,7 @@ export class Board {
   /** @param {BoardOptions} [options] */
   constructor({
     firmware = 'stock', network = 'memory', port = 0, pcbs = 5, fds = 16, wifi = 'connected', storage = {}, files = {},
-    passMicros = 1000, seed = 1, onConsole,
+    passMicros = 1000, seed = 1, mergedReads = false, onConsole,
   } = {}) {
     this.firmware = firmware;
     this.passMicros = passMicros;
@@ -53,7 +55,10 @@ export class Board {
     this.gpio = new Gpio({ clock, rules: this.rules, report: (error) => this.printError(error) });
 
     this.lwip = new Lwip({ pcbs, now: () => clock.now });
-    this.network = this.onNode ? new NodeNetwork({ clock, lwip: this.lwip, port, seed }) : new MemoryNetwork({ clock, lwip: this.lwip, seed });
+    /** @type {any} a MemoryNetwork or a NodeNetwork */
+    this.network = this.onNode
+      ? new NodeNetwork({ clock, lwip: this.lwip, port, seed })
+      : new MemoryNetwork({ clock, lwip: this.lwip, seed, mergedReads });
     this.driver = new Netdev({ lwip: this.lwip, rules: this.rules, heap: this.heap, wifi: this.wifi, firmware, fds, network: this.network });
     /** What programs see as `__netdev`. */
     this.netdev = this.driver.api;
@@ -86,6 +91,7 @@ export class Board {
   makeGlobal(seed) {
     const write = (level, text) => this.onConsole(level, text);
     const print = (...args) => write('log', args.join(' '));
+    /** @type {Record<string, any>} */
     const global = {
       ...languageGlobals(),
       ...this.loop.globals(),
@@ -148,8 +154,9 @@ export class Board {
     return this;
   }
 
-  /** Passes until so many ms have gone by. */
+  /** Passes until so many ms have gone by. Promise jobs do not run meanwhile. */
   run(milliseconds) {
+    this.mustBeVirtual('run()');
     const end = this.now + milliseconds;
     while (this.now < end) this.pass();
     return this;
@@ -159,7 +166,7 @@ export class Board {
   async runAsync(milliseconds) {
     const end = this.now + milliseconds;
     while (this.now < end) {
-      this.pass();
+      if (!this.onNode) this.pass();
       await nextTurn();
     }
     return this;
@@ -167,6 +174,7 @@ export class Board {
 
   /** Passes until the predicate is truthy, and returns what it gave. */
   runUntil(predicate, maxMs = 10000) {
+    this.mustBeVirtual('runUntil()');
     const end = this.now + maxMs;
     for (;;) {
       const result = predicate();
@@ -188,6 +196,10 @@ export class Board {
     }
   }
 
+  mustBeVirtual(what) {
+    if (this.onNode) throw new Error(`${what} is for the memory network; real sockets need runAsync() or until()`);
+  }
+
   waitedInVain(predicate, maxMs) {
     const broken = this.violations.length > 0 ? `; rules broken so far: ${this.violations.map((error) => error.message).join(' | ')}` : '';
     throw new Error(`${maxMs} ms have gone by and still not: ${predicate}${broken}`);
@@ -197,10 +209,11 @@ export class Board {
 
   /**
    * A scripted client; its SYN leaves now.
-   * @param {{port?: number, delay?: number, loss?: number, autoClose?: boolean, segment?: number, window?: number}} [options]
+   * @param {import('./net-memory.mjs').ClientOptions} [options]
+   * @returns {import('./net-memory.mjs').Client}
    */
   connect(options = {}) {
-    if (this.onNode) throw new Error('scripted clients are for the memory network');
+    this.mustBeVirtual('connect()');
     return this.network.connect(options);
   }
 

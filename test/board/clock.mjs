@@ -1,3 +1,10 @@
+/**
+ * @typedef {object} Clock
+ * @property {number} now milliseconds since boot, with fractions
+ * @property {number} microseconds since boot, whole
+ * @property {(microseconds: number) => void} advance lets time go by while nothing else happens
+ */
+
 /** Virtual time: moves only when somebody moves it. Whole microseconds, so that sums stay exact. */
 export class VirtualClock {
   constructor() {

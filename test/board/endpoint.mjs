@@ -22,6 +22,7 @@
  * @property {(ms: number, action: () => void) => {cancelled: boolean}} after a timer
  * @property {() => number} window bytes that this side takes
  * @property {(event: {established?: boolean, acked?: number, finAcked?: boolean, data?: Uint8Array | null, fin?: boolean}) => void} segment
+ * @property {boolean} [merge] segments that came too early are handed on in one piece with what was missing
  * @property {() => void} resetReceived
  * @property {() => void} gaveUp too many retransmissions
  */
@@ -30,6 +31,7 @@ const SYN_RTO = 1000;
 const PROBE_FIRST = 1500;
 const PROBE_LAST = 60000;
 const MAX_DOUBLINGS = 7;
+const NOTHING = new Uint8Array(0);
 
 export class Endpoint {
   /**
@@ -48,11 +50,11 @@ export class Endpoint {
     this.established = false;
     this.sendNext = 0;
     this.sendUnacked = 0;
-    /** Sent, not acknowledged. */
+    /** @type {{seq: number, syn: boolean, fin: boolean, data: Uint8Array, size: number, sentAt: number, repeated: boolean}[]} sent, not acknowledged */
     this.flight = [];
     this.peerWindow = 0;
     this.receiveNext = 0;
-    /** Came too early, by sequence number. */
+    /** @type {{seq: number, data: Uint8Array, fin: boolean}[]} came too early, by sequence number */
     this.early = [];
     this.ackDue = false;
     this.roundTrip = 0;
@@ -88,7 +90,7 @@ export class Endpoint {
     this.put({ data: Uint8Array.from(data), fin });
   }
 
-  put({ syn = false, fin = false, data = new Uint8Array(0) }) {
+  put({ syn = false, fin = false, data = NOTHING }) {
     const segment = { seq: this.sendNext, syn, fin, data, size: data.length + (syn || fin ? 1 : 0), sentAt: this.host.now(), repeated: false };
     this.sendNext += segment.size;
     this.flight.push(segment);
@@ -97,7 +99,8 @@ export class Endpoint {
     if (this.timer.cancelled) this.arm();
   }
 
-  transmit({ seq, syn = false, fin = false, data = new Uint8Array(0) }, rst = false) {
+  /** @param {{seq: number, syn?: boolean, fin?: boolean, data?: Uint8Array}} segment */
+  transmit({ seq, syn = false, fin = false, data = NOTHING }, rst = false) {
     this.ackDue = false;
     const ack = !syn || this.receiveNext > 0;
     this.host.transmit({ flags: { syn, ack, fin, rst }, seq, ack: this.receiveNext, window: this.host.window(), data });
@@ -262,9 +265,11 @@ export class Endpoint {
 
   /** One event for each segment that is in order now, the acknowledgement with the first, the FIN with the last. */
   report(event, chunks, fin) {
-    const events = chunks.length > 0 ? chunks.map((data) => ({ data })) : [{}];
+    const pieces = this.host.merge && chunks.length > 1 ? [Buffer.concat(chunks)] : chunks;
+    /** @type {Parameters<Host['segment']>[0][]} */
+    const events = pieces.length > 0 ? pieces.map((data) => ({ data })) : [{}];
     Object.assign(events[0], event);
-    if (fin) events.at(-1).fin = true;
+    if (fin) events[events.length - 1].fin = true;
     for (const each of events) if (this.alive) this.host.segment(each);
   }
 }

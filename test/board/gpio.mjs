@@ -8,7 +8,7 @@ const EVENTS = { LOW_LEVEL: 1, HIGH_LEVEL: 2, FALLING: 4, RISING: 8, CHANGE: 12 
 export class Gpio {
   /**
    * @param {object} parts
-   * @param {{now: number}} parts.clock
+   * @param {import('./clock.mjs').Clock} parts.clock
    * @param {import('./rules.mjs').Rules} parts.rules
    * @param {(error: unknown) => void} parts.report
    */

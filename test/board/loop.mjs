@@ -13,7 +13,7 @@
 export class Loop {
   /**
    * @param {object} parts
-   * @param {{now: number}} parts.clock
+   * @param {import('./clock.mjs').Clock} parts.clock
    * @param {import('./rules.mjs').Rules} parts.rules
    * @param {(error: unknown) => void} parts.report prints what a timer callback threw
    * @param {() => void} parts.watches looks at the watched pins

@@ -2,9 +2,13 @@
 // random but for a seeded generator, so every run is like every other.
 import { Endpoint } from './endpoint.mjs';
 
-const BOARD_TIMERS = { rto: 1000, retries: 12, synRetries: 12 };
+const BOARD_TIMERS = { rto: 1000, retries: 12, synRetries: 6 };
 /** SYNs go out at 0, 1, 3 and 7 s; at 15 s the client gives up. */
 const CLIENT_TIMERS = { rto: 200, retries: 15, synRetries: 3 };
+
+/** An answer never arrives in the phase in which its question was sent: otherwise a dialogue without delay would not end. */
+const SHORTEST_DELAY = 0.001;
+const NOTHING = new Uint8Array(0);
 
 /** A small seeded generator (mulberry32): numbers from 0 to 1. */
 export function seededRandom(seed) {
@@ -30,15 +34,21 @@ export class MemoryNetwork {
    * @param {{now: number}} parts.clock
    * @param {import('./lwip.mjs').Lwip} parts.lwip
    * @param {number} parts.seed
+   * @param {boolean} parts.mergedReads
    */
-  constructor({ clock, lwip, seed }) {
+  constructor({ clock, lwip, seed, mergedReads }) {
     this.clock = clock;
     this.lwip = lwip;
     this.random = seededRandom(seed);
+    this.mergedReads = mergedReads;
     /** @type {Client[]} every client there ever was */
     this.clients = [];
     /** Look at, drop or delay packets: return 'deliver', 'drop' or extra milliseconds; undefined leaves it to the client's `loss`. */
+    /** @type {(packet: import('./endpoint.mjs').Packet) => 'deliver' | 'drop' | number | undefined | void} */
     this.onPacket = (packet) => undefined;
+    /** @type {((client: Client, address: string, port: number) => void) | undefined} answers connections that the board opens */
+    this.onOutgoing = undefined;
+    /** @type {{time: number, order: number, onBoard: boolean, action: () => void, cancelled: boolean}[]} what will happen, by time */
     this.agenda = [];
     this.order = 0;
     /** The moment that is being worked on; clients react when a packet arrives, not when the board gets round to it. */
@@ -81,7 +91,7 @@ export class MemoryNetwork {
     const packet = { from, client, ...fields, length: fields.data.length, at: this.now };
     const fate = this.onPacket(packet);
     if (fate === 'drop' || (fate === undefined && client.loss > 0 && this.random() < client.loss)) return;
-    const delay = client.delay + (typeof fate === 'number' ? fate : 0);
+    const delay = Math.max(SHORTEST_DELAY, client.delay) + (typeof fate === 'number' ? fate : 0);
     const toBoard = from === 'client';
     this.at(this.now + delay, toBoard, () => (toBoard ? this.arriveAtBoard(packet) : client.arrive(packet)));
   }
@@ -90,7 +100,7 @@ export class MemoryNetwork {
     const { client, flags } = packet;
     if (client.boardEnd?.alive) return client.boardEnd.receive(packet);
     if (flags.rst) return;
-    const listener = flags.syn ? this.lwip.listenerOn(client.port) : undefined;
+    const listener = flags.syn && !flags.ack ? this.lwip.listenerOn(client.port) : undefined;
     if (listener) this.synArrived(listener, packet);
     else this.refuse(packet);
   }
@@ -98,7 +108,7 @@ export class MemoryNetwork {
   /** No such connection, no such port: RST. */
   refuse({ client, flags, seq, ack, length }) {
     const next = seq + length + (flags.syn || flags.fin ? 1 : 0);
-    this.transmit('board', client, { flags: { syn: false, ack: true, fin: false, rst: true }, seq: flags.ack ? ack : 0, ack: next, window: 0, data: new Uint8Array(0) });
+    this.transmit('board', client, { flags: { syn: false, ack: true, fin: false, rst: true }, seq: flags.ack ? ack : 0, ack: next, window: 0, data: NOTHING });
   }
 
   synArrived(listener, packet) {
@@ -106,8 +116,7 @@ export class MemoryNetwork {
     const end = new Endpoint(this.boardHost(client), BOARD_TIMERS);
     const pcb = this.lwip.syn(listener, end);
     if (!pcb) return;
-    client.boardEnd = end;
-    client.pcb = pcb;
+    Object.assign(client, { boardEnd: end, pcb });
     end.acceptSyn(packet);
   }
 
@@ -118,20 +127,25 @@ export class MemoryNetwork {
       after: (ms, action) => this.at(this.now + ms, true, action),
       window: () => client.pcb.receiveWindow,
       segment: (event) => this.lwip.input(client.pcb, event),
+      merge: this.mergedReads,
       resetReceived: () => this.lwip.resetReceived(client.pcb),
       gaveUp: () => this.lwip.freePcb(client.pcb),
     };
   }
 
-  /** The board connects to somebody: nobody is there, so its SYN stays unanswered. */
-  connectOut(pcb) {
-    const { serial } = pcb;
-    this.at(this.now + 21000, true, () => {
-      if (pcb.serial === serial && pcb.state === 'SYN_SENT') this.lwip.freePcb(pcb);
-    });
+  /** The board connects to somebody: to the client that `onOutgoing` is given to script, or to nobody, who does not answer. */
+  connectOut(pcb, address, port) {
+    const client = new Client(this, { ...this.link, port });
+    if (this.onOutgoing) this.onOutgoing(client, address, port);
+    else client.vanished = true;
+    this.clients.push(client);
+    client.boardEnd = new Endpoint(this.boardHost(client), BOARD_TIMERS);
+    client.pcb = pcb;
+    pcb.wire = client.boardEnd;
+    client.boardEnd.open();
   }
 
-  /** @param {ConstructorParameters<typeof Client>[1]} options */
+  /** @param {ClientOptions} options */
   connect(options) {
     const client = new Client(this, { ...this.link, ...options });
     this.clients.push(client);
@@ -140,11 +154,21 @@ export class MemoryNetwork {
   }
 }
 
+/**
+ * @typedef {object} ClientOptions
+ * @property {number} [port] of the board
+ * @property {number} [delay] one way, ms
+ * @property {number} [loss] share of packets that get lost, each way
+ * @property {boolean} [autoClose] answers the server's FIN with its own at once, as browsers and curl do
+ * @property {number} [segment] most bytes in a segment
+ * @property {number} [window] bytes it takes in while paused
+ */
+
 /** A scripted client. */
 export class Client {
   /**
    * @param {MemoryNetwork} network
-   * @param {{port?: number, delay?: number, loss?: number, autoClose?: boolean, segment?: number, window?: number}} options
+   * @param {ClientOptions} options
    */
   constructor(network, { port = 80, delay = 1, loss = 0, autoClose = true, segment = 1460, window = 65535 }) {
     this.network = network;
@@ -175,18 +199,24 @@ export class Client {
     this.onEnd = () => {};
     this.onReset = () => {};
 
+    /** @type {Uint8Array[]} */
     this.received = [];
     this.paused = false;
-    /** Received while paused. */
+    /** @type {Uint8Array[]} received while paused */
     this.waiting = [];
+    /** The server's FIN came, behind what is waiting. */
     this.finWaits = false;
+    /** @type {{data: Uint8Array, fin: boolean}[]} segments to send */
     this.queue = [];
+    /** end() was called. */
     this.finished = false;
     this.finAcked = false;
+    /** This client's end. */
+    this.tcp = new Endpoint(this.host(), CLIENT_TIMERS);
     /** @type {Endpoint | null} the board's end, once its SYN was taken */
     this.boardEnd = null;
+    /** @type {import('./lwip.mjs').Pcb | null} its PCB */
     this.pcb = null;
-    this.end_ = new Endpoint(this.host(), CLIENT_TIMERS);
   }
 
   host() {
@@ -197,13 +227,13 @@ export class Client {
       after: (ms, action) => network.at(network.now + ms, false, action),
       window: () => Math.max(0, Math.min(65535, this.receiveWindow - this.waitingBytes())),
       segment: (event) => this.segmentReceived(event),
-      resetReceived: () => this.reset_(),
+      resetReceived: () => this.resetReceived(),
       gaveUp: () => this.giveUp(),
     };
   }
 
   start() {
-    this.end_.open();
+    this.tcp.open();
   }
 
   // ---- what a test does
@@ -220,7 +250,7 @@ export class Client {
   end() {
     if (this.finished) return this;
     this.finished = true;
-    this.queue.push({ data: new Uint8Array(0), fin: true });
+    this.queue.push({ data: NOTHING, fin: true });
     this.pump();
     return this;
   }
@@ -228,7 +258,7 @@ export class Client {
   /** RST at once. */
   reset() {
     if (this.state === 'closed') return this;
-    this.end_.reset();
+    this.tcp.reset();
     this.close();
     return this;
   }
@@ -236,7 +266,7 @@ export class Client {
   /** Power off: nothing more comes from it, nothing reaches it. */
   vanish() {
     this.vanished = true;
-    this.end_.detach();
+    this.tcp.detach();
     this.close();
     return this;
   }
@@ -251,7 +281,7 @@ export class Client {
     this.paused = false;
     const waiting = this.waiting.splice(0);
     for (const data of waiting) this.take(data);
-    if (waiting.length > 0 && this.end_.alive && !this.vanished) this.end_.acknowledge();
+    if (waiting.length > 0 && this.tcp.alive && !this.vanished) this.tcp.acknowledge();
     if (this.finWaits) this.finTaken();
     return this;
   }
@@ -276,10 +306,12 @@ export class Client {
 
   arrive(packet) {
     if (this.vanished) return;
-    if (this.end_.alive) return this.end_.receive(packet);
+    // The board opens a connection to us.
+    if (packet.flags.syn && !packet.flags.ack && this.tcp.receiveNext === 0) return this.tcp.acceptSyn(packet);
+    if (this.tcp.alive) return this.tcp.receive(packet);
     // What comes for a connection that is no more is answered with RST.
     if (packet.flags.rst) return;
-    this.network.transmit('client', this, { flags: { syn: false, ack: false, fin: false, rst: true }, seq: packet.ack, ack: 0, window: 0, data: new Uint8Array(0) });
+    this.network.transmit('client', this, { flags: { syn: false, ack: false, fin: false, rst: true }, seq: packet.ack, ack: 0, window: 0, data: NOTHING });
   }
 
   segmentReceived({ established, finAcked, data, fin }) {
@@ -298,16 +330,16 @@ export class Client {
   }
 
   pump() {
-    const { end_: end } = this;
-    if (this.state !== 'open' || !end.alive) return;
+    const { tcp } = this;
+    if (this.state !== 'open' || !tcp.alive) return;
     while (this.queue.length > 0) {
       const { data, fin } = this.queue[0];
-      if (data.length > end.room()) return end.blocked();
+      if (data.length > tcp.room()) return tcp.blocked();
       this.queue.shift();
       const next = this.queue[0];
       const carriesFin = fin || (next?.fin ?? false);
       if (carriesFin && !fin) this.queue.shift();
-      end.send(data, carriesFin);
+      tcp.send(data, carriesFin);
     }
   }
 
@@ -340,16 +372,16 @@ export class Client {
     if (this.finAcked) this.close();
   }
 
-  reset_() {
+  resetReceived() {
     this.wasReset = true;
-    this.end_.detach();
+    this.tcp.detach();
     this.close();
     this.onReset();
   }
 
   giveUp() {
     this.timedOut = true;
-    this.end_.detach();
+    this.tcp.detach();
     this.close();
   }
 

@@ -138,6 +138,7 @@ class NodeWire {
 
   flush() {}
 
+  /** RST. After FIN the kernel sends it only when more comes from the peer; the socket is closed all the same. */
   reset() {
     this.detach();
     this.later(() => this.socket.resetAndDestroy());

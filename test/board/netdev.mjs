@@ -1,6 +1,6 @@
 // The network driver: `global.__netdev`. Sockets are numbers (fds) for places in a table of 16; the driver keeps PCBs by
 // reference and is not told when one dies, which is where most of the rules come from.
-import { ERR } from './lwip.mjs';
+import { ERR, Pcb } from './lwip.mjs';
 
 export const STATE = { CLOSED: 0, BIND: 1, CONNECTED: 2, LISTENING: 3 };
 
@@ -20,10 +20,10 @@ class Slot {
     this.localPort = 0;
     /** What `get(fd)` gives. */
     this.object = null;
-    /** @type {import('./lwip.mjs').Pcb | null} the connection's PCB; kept even when lwIP has given it to somebody else */
+    /** @type {Pcb | null} the connection's PCB; kept even when lwIP has given it to somebody else */
     this.pcb = null;
     this.pcbSerial = 0;
-    /** @type {import('./lwip.mjs').Pcb | import('./lwip.mjs').Listener | null} */
+    /** @type {Pcb | import('./lwip.mjs').Listener | null} */
     this.serverPcb = null;
     this.serverSerial = 0;
     /** The program had a write or a probe fail on it after the connection died. */
@@ -38,7 +38,7 @@ class Slot {
   /** A socket that is bound and not listening, and got a PCB. */
   get holdsPcb() {
     const { serverPcb } = this;
-    return this.fd >= 0 && serverPcb !== null && serverPcb.state === 'CLOSED' && serverPcb.allocated && serverPcb.serial === this.serverSerial;
+    return this.fd >= 0 && serverPcb instanceof Pcb && serverPcb.allocated && serverPcb.serial === this.serverSerial;
   }
 }
 
@@ -51,7 +51,7 @@ export class Netdev {
    * @param {{up: boolean, ip: string}} parts.wifi
    * @param {'stock' | 'routed'} parts.firmware
    * @param {number} parts.fds
-   * @param {{connect: (pcb: any, address: string, port: number) => void}} parts.network
+   * @param {{connectOut: (pcb: Pcb, address: string, port: number) => void}} parts.network
    */
   constructor({ lwip, rules, heap, wifi, firmware, fds, network }) {
     this.lwip = lwip;
@@ -300,7 +300,7 @@ export class Netdev {
 
   checkZombieClose(slot, what) {
     if (!slot.isZombie) return;
-    const pcb = /** @type {import('./lwip.mjs').Pcb} */ (slot.pcb);
+    const pcb = /** @type {Pcb} */ (slot.pcb);
     if (!pcb.allocated) {
       this.abandon(slot);
       this.rules.raise('closed zombie', `${what}: the connection was reset and its PCB ${pcb.index} is free; freeing it twice corrupts lwIP`);

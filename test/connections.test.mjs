@@ -1,0 +1,571 @@
+// Who is heard, how long, and what becomes of connections: the one-reader rule, timeouts, keep-alive, ends.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FIRMWARES, serve } from './support/serve.mjs';
+
+const get = (path, headers = '') => `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
+const statusOf = (client) => client.text.slice(9, 12);
+const bodyOf = (client) => client.text.slice(client.text.indexOf('\r\n\r\n') + 4);
+
+/** An iterator that gives `pieces` one by one, undefined included, and tells when it was ended early. */
+function pieces(list, onReturn = () => {}) {
+  let at = 0;
+  return {
+    next: () => (at < list.length ? { done: false, value: list[at++] } : { done: true, value: undefined }),
+    return: () => { onReturn(); return { done: true, value: undefined }; },
+  };
+}
+
+/** A board with routes for every kind of answer. `state.go` lets the slow ones go on. */
+function setUp(setup) {
+  const state = { go: false, returned: 0 };
+  const waitFor = (value, done) => ({
+    next: () => (state.go ? { done, value } : { done: false, value: undefined }),
+    return: () => { state.returned++; return { done: true, value: undefined }; },
+  });
+  const routes = (server, { Response }) => {
+    server.route('/', 'GET', () => 'hello');
+    server.route('/n/(.*)', 'GET', (path, query, headers, body, match) => match[1]);
+    server.route('/echo', 'POST', (path, query, headers, body) => body);
+    server.route('/slow', 'GET', () => waitFor('slow', true));
+    server.route('/stream', 'GET', () => new Response(waitFor(undefined, true), 200, 'text/event-stream'));
+    server.route('/pieces', 'GET', () => new Response(pieces(['a', undefined, new Uint8Array([98, 99]), 'é'])));
+    server.route('/breaks', 'GET', () => new Response({ next: pieces(['a']).next, ...{ next: (() => { let n = 0; return () => { if (n++) throw new Error('x'); return { done: false, value: 'a' }; }; })() } }));
+    server.route('/big', 'GET', () => 'b'.repeat(60000));
+    server.route('/medium', 'GET', () => 'm'.repeat(9000));
+  };
+  return { state, ...serve({ routes, ...setup }) };
+}
+
+const connected = (board, options) => {
+  const client = board.connect({ port: 80, ...options });
+  board.runUntil(() => client.state === 'open', 12000);
+  return client;
+};
+
+describe('stock firmware: one reader', () => {
+  test('with nobody connected one PCB is free, the rest are held, whatever their number', () => {
+    for (let pcbs = 1; pcbs <= 8; pcbs++) {
+      const { board } = setUp({ firmware: 'stock', board: { pcbs } });
+      board.run(500);
+      assert.equal(board.vitals().held, pcbs - 1);
+      board.check();
+    }
+  });
+
+  test('a second client is kept out while the first is heard, and served by its retry', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const first = connected(board);
+    first.send('GET /n/first HTTP/1.1\r\n');
+    const second = board.connect({ port: 80 });
+    second.send(get('/n/second'));
+    board.run(400);
+    assert.equal(second.state, 'connecting');
+    first.send('host: x\r\nconnection: close\r\n\r\n');
+    board.run(700);
+    assert.equal(bodyOf(first), 'first');
+    assert.equal(bodyOf(second), 'second');
+    board.check();
+  });
+
+  test('five clients one after another all get their own answer, by their retries', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const clients = [...'abcde'].map((name) => {
+      const client = board.connect({ port: 80 });
+      client.send(get(`/n/${name}`));
+      board.run(150);
+      return client;
+    });
+    board.run(8000);
+    assert.deepEqual(clients.map(bodyOf), [...'abcde']);
+    board.check();
+  });
+
+  test('a client that sends nothing is closed after 500 ms, and the next one is served', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const silent = connected(board);
+    const since = board.now;
+    board.runUntil(() => silent.ended);
+    assert.ok(Math.abs(board.now - since - 500) < 20, `${board.now - since} ms`);
+    assert.equal(silent.text, '');
+    const next = connected(board);
+    next.send(get('/'));
+    board.run(50);
+    assert.equal(bodyOf(next), 'hello');
+    board.check();
+  });
+
+  test('a kept connection is closed after 250 ms without a request', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const client = connected(board);
+    client.send(get('/'));
+    board.run(200);
+    assert.equal(bodyOf(client), 'hello');
+    assert.equal(client.ended, false);
+    client.send(get('/n/2'));
+    board.run(240);
+    assert.equal(client.ended, false);
+    board.run(30);
+    assert.equal(client.ended, true);
+    board.check();
+  });
+
+  test('a kept connection is told to close after 3 s', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const client = connected(board);
+    const since = board.now;
+    let answers = 0;
+    while (!client.text.includes('connection: close')) {
+      client.send(get('/'));
+      board.run(100);
+      assert.equal(client.text.split('hello').length - 1, ++answers);
+    }
+    assert.ok(board.now - since >= 3000 && board.now - since < 3300, `${board.now - since} ms`);
+    board.run(10);
+    assert.equal(client.ended, true);
+    board.check();
+  });
+
+  test('a kept connection is told to close at its 100th request', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const client = connected(board);
+    for (let n = 1; n <= 100; n++) {
+      assert.equal(client.text.includes('connection: close'), false);
+      client.send(get(`/n/${n}.`));
+      board.runUntil(() => client.text.endsWith(`\r\n\r\n${n}.`));
+    }
+    assert.equal(client.text.includes('connection: close'), true);
+    board.run(10);
+    assert.equal(client.ended, true);
+    board.check();
+  });
+
+  test('an answer up to the send buffer keeps the connection; a longer one seals and ends it', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const client = connected(board);
+    client.send(get('/medium'));
+    board.run(100);
+    assert.equal(bodyOf(client), 'm'.repeat(9000));
+    assert.equal(client.ended, false);
+    client.send(get('/big'));
+    board.run(1000);
+    assert.equal(client.text.endsWith('b'.repeat(60000)), true);
+    assert.equal(client.ended, true);
+    board.check();
+  });
+
+  test('a long answer, an event stream and a slow handler are sealed, and a fourth client is answered at once', () => {
+    const { board, state } = setUp({ firmware: 'stock' });
+    const open = (path) => {
+      const client = connected(board, { window: 2000 });
+      if (path === '/big') client.pause();
+      client.send(get(path));
+      board.run(20);
+      return client;
+    };
+    const [big, stream, slow] = ['/big', '/stream', '/slow'].map(open);
+    const since = board.now;
+    const fourth = board.connect({ port: 80 });
+    fourth.send(get('/'));
+    board.runUntil(() => bodyOf(fourth) === 'hello');
+    assert.ok(board.now - since < 50, `${board.now - since} ms`);
+    state.go = true;
+    big.resume();
+    board.run(3000);
+    assert.equal(bodyOf(big).length, 60000);
+    assert.equal(stream.ended, true);
+    assert.equal(bodyOf(slow), 'slow');
+    board.check();
+  });
+
+  test('what a sealed client still sends reaches nobody, and resets only that client', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const slow = connected(board);
+    slow.send(get('/slow'));
+    board.run(20);
+    const reader = connected(board);
+    reader.send('GET /n/mine HTTP/1.1\r\n');
+    board.run(20);
+    slow.send('host: evil\r\n\r\n');
+    board.run(20);
+    assert.equal(slow.wasReset, true);
+    reader.send('host: x\r\n\r\n');
+    board.run(20);
+    assert.equal(bodyOf(reader), 'mine');
+    board.check();
+  });
+
+  /** A client that is still open when its PCB was expected to be taken: it comes back unseen, and a newcomer gets in. */
+  const newcomer = (board) => {
+    const before = connected(board, { autoClose: false });
+    before.send(get('/', 'connection: close\r\n'));
+    board.run(700); // its PCB waits for its FIN, and a held one was given up instead
+    assert.equal(before.ended, true);
+    return before;
+  };
+
+  test('a newcomer takes the place of a reader that is between two requests', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const before = newcomer(board);
+    const reader = connected(board);
+    reader.send(get('/n/reader'));
+    board.run(20);
+    const next = board.connect({ port: 80, delay: 0.4 });
+    next.send(get('/n/next'));
+    before.end(); // its PCB is free before the server looks for free ones again
+    board.runUntil(() => bodyOf(next) === 'next', 2000);
+    assert.equal(bodyOf(reader), 'reader');
+    board.run(20);
+    board.check();
+  });
+
+  test('a newcomer beside a busy reader gets 503 and retry-after', () => {
+    const { board } = setUp({ firmware: 'stock', options: { reserve: 1 } });
+    const reader = connected(board);
+    reader.send('GET /n/reader HTTP/1.1\r\n');
+    board.run(20);
+    const next = connected(board);
+    board.run(20);
+    assert.equal(next.text, 'HTTP/1.1 503 \r\nretry-after: 1\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n503');
+    reader.send('host: x\r\n\r\n');
+    board.run(20);
+    assert.equal(bodyOf(reader), 'reader');
+    board.check();
+  });
+
+  test('a client that never ends its connection delays the next one by 300 ms at most', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const first = connected(board, { autoClose: false });
+    first.send(get('/', 'connection: close\r\n'));
+    board.runUntil(() => first.ended);
+    const since = board.now;
+    board.run(310 + 50);
+    const next = connected(board);
+    assert.ok(board.now - since < 400, `${board.now - since} ms`);
+    next.send(get('/'));
+    board.run(20);
+    assert.equal(bodyOf(next), 'hello');
+    board.check();
+  });
+
+  test('PCBs of ended connections are held again', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    for (let n = 0; n < 20; n++) {
+      const client = connected(board, { autoClose: n % 3 > 0 });
+      client.send(get('/', n % 2 ? '' : 'connection: close\r\n'));
+      board.run(30);
+      assert.equal(bodyOf(client), 'hello');
+      client.end();
+      board.run(60);
+    }
+    board.run(30000);
+    assert.deepEqual(board.vitals().states, { BOUND: 4 });
+    assert.equal(board.vitals().fds, 5);
+    board.check();
+  });
+
+  test('reserve leaves PCBs to the program', () => {
+    const { board } = setUp({ firmware: 'stock', options: { reserve: 2 } });
+    board.run(200);
+    assert.equal(board.vitals().held, 2);
+    const reader = connected(board);
+    reader.send('GET / HTTP/1.1\r\n');
+    board.run(200);
+    assert.equal(board.vitals().held, 2);
+    board.check();
+  });
+
+  test('maxParallelConnections counts the sealed ones, too', () => {
+    const { board } = setUp({ firmware: 'stock', options: { maxParallelConnections: 2 } });
+    for (let n = 0; n < 2; n++) {
+      connected(board).send(get('/slow'));
+      board.run(20);
+    }
+    const third = connected(board);
+    board.run(20);
+    assert.equal(statusOf(third), '503');
+    board.check();
+  });
+
+  test('a reset while a request is read is noticed at once, and the next client is served', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    for (let n = 0; n < 5; n++) {
+      const client = connected(board);
+      client.send('GET / HT');
+      board.run(10);
+      client.reset();
+      board.run(10);
+      const next = connected(board);
+      next.send(get('/', 'connection: close\r\n'));
+      board.run(50);
+      assert.equal(bodyOf(next), 'hello');
+    }
+    board.check();
+  });
+
+  test('no byte of an answer goes to the client that has the PCB of one that was reset', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const big = connected(board, { window: 3000 });
+    big.pause();
+    big.send(get('/big'));
+    board.run(50);
+    big.reset();
+    board.run(10);
+    const next = connected(board);
+    next.send(get('/n/next'));
+    board.run(100);
+    assert.equal(bodyOf(next), 'next');
+    board.check();
+  });
+
+  test('a client that sends without end while it waits is not listened to any more', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const client = connected(board);
+    client.send(get('/n/first'));
+    client.send('x'.repeat(100000));
+    board.run(3000);
+    assert.equal(client.state, 'closed');
+    const next = connected(board);
+    next.send(get('/'));
+    board.run(50);
+    assert.equal(bodyOf(next), 'hello');
+    board.check();
+  });
+});
+
+describe('routed firmware', () => {
+  test('the first bytes on an accepted socket release the held PCBs', () => {
+    const { board } = setUp({ firmware: 'routed' });
+    const client = connected(board);
+    assert.equal(board.vitals().held, 4);
+    client.send(get('/'));
+    board.run(20);
+    assert.equal(board.vitals().held, 0);
+    board.check();
+  });
+
+  /** A board whose server knows that its firmware is routed. */
+  const proven = (options) => {
+    const set = setUp({ firmware: 'routed', options });
+    const first = connected(set.board);
+    first.send(get('/'));
+    set.board.run(50);
+    return set;
+  };
+
+  test('five clients are read side by side, in any order of their bytes', () => {
+    const { board } = proven();
+    const clients = [...'abcde'].map(() => connected(board));
+    [...'abcde'].forEach((name, at) => clients[at].send(`GET /n/${name} HT`));
+    board.run(30);
+    clients.reverse().forEach((client) => client.send('TP/1.1\r\nhost: x\r\n\r\n'));
+    board.run(50);
+    assert.deepEqual(clients.reverse().map(bodyOf), [...'abcde']);
+    board.check();
+  });
+
+  test('above maxParallelConnections: 503', () => {
+    const { board } = proven({ maxParallelConnections: 2 });
+    connected(board);
+    connected(board);
+    const third = connected(board);
+    board.run(20);
+    assert.equal(statusOf(third), '503');
+    board.check();
+  });
+
+  test('a client that sends nothing is closed after requestTimeoutSeconds', () => {
+    const { board } = proven();
+    const silent = connected(board);
+    const since = board.now;
+    board.runUntil(() => silent.ended, 11000);
+    assert.ok(Math.abs(board.now - since - 10000) < 20, `${board.now - since} ms`);
+    board.check();
+  });
+});
+
+for (const firmware of FIRMWARES) {
+  describe(`${firmware} firmware`, () => {
+    test('408 when the request is not whole within requestTimeoutSeconds of its first byte, however it drips', () => {
+      for (const [request, every] of [[get('/'), 1000], [`POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n${'x'.repeat(99)}`, 130], ['\r\n'.repeat(99), 200]]) {
+        const { board } = setUp({ firmware, board: { passMicros: 1000 } });
+        const client = connected(board);
+        const since = board.now;
+        for (let at = 0; at < request.length && !client.text; at++) {
+          client.send(request[at]);
+          board.run(every);
+        }
+        board.runUntil(() => client.text);
+        assert.equal(statusOf(client), '408');
+        assert.ok(board.now - since > 9950 && board.now - since < 11100, `${board.now - since} ms`);
+        board.runUntil(() => client.ended);
+        board.check();
+      }
+    });
+
+    test('requestTimeoutSeconds is an option', () => {
+      const { board } = setUp({ firmware, options: { requestTimeoutSeconds: 2 } });
+      const client = connected(board);
+      client.send('GET /');
+      const since = board.now;
+      board.runUntil(() => client.text);
+      assert.ok(Math.abs(board.now - since - 2000) < 20, `${board.now - since} ms`);
+      assert.equal(statusOf(client), '408');
+      board.check();
+    });
+
+    test('a client that does not take its answer is closed after requestTimeoutSeconds without progress', () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board, { window: 5000 });
+      client.pause();
+      client.send(get('/big'));
+      board.run(6000);
+      client.resume();
+      board.run(5);
+      client.pause(); // some progress
+      const since = board.now;
+      assert.equal(board.vitals().states.ESTABLISHED, 1);
+      board.runUntil(() => !board.vitals().states.ESTABLISHED, 11000);
+      assert.ok(board.now - since > 9900 && board.now - since < 10100, `${board.now - since} ms`);
+      board.check();
+    });
+
+    test('a client that is still sending gets its error answer, and is heard out for 250 ms of quiet', () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board);
+      client.send('POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n');
+      for (let n = 0; n < 10; n++) {
+        client.send('x'.repeat(1000));
+        board.run(100);
+      }
+      assert.equal(statusOf(client), '413');
+      assert.equal(client.wasReset, false);
+      assert.equal(client.ended, false);
+      board.run(140);
+      assert.equal(client.ended, false);
+      board.run(30);
+      assert.equal(client.ended, true);
+      assert.equal(client.wasReset, false);
+      board.check();
+    });
+
+    test('a client that never stops sending is heard out for 2 s', () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board);
+      client.send('nonsense\r\n\r\n');
+      board.runUntil(() => client.text);
+      const since = board.now;
+      while (client.state === 'open') {
+        client.send('x'.repeat(100));
+        board.run(50);
+      }
+      assert.ok(board.now - since > 1950 && board.now - since < 2150, `${board.now - since} ms`);
+      board.check();
+    });
+
+    test('a body that is an iterator is sent as it comes and ended by closing', () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board);
+      client.send(get('/pieces'));
+      board.run(100);
+      assert.equal(client.text, 'HTTP/1.1 200 \r\ncontent-type: text/plain\r\nconnection: close\r\n\r\nabc\xc3\xa9');
+      assert.equal(client.ended, true);
+      board.check();
+    });
+
+    test('a body that throws ends its connection, not the server', () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board);
+      client.send(get('/breaks'));
+      board.run(100);
+      assert.equal(bodyOf(client), 'a');
+      assert.equal(client.ended, true);
+      const next = connected(board);
+      next.send(get('/'));
+      board.run(50);
+      assert.equal(bodyOf(next), 'hello');
+      board.check();
+    });
+
+    test('a handler that returns an iterator is stepped until it has its reply, longer than any timeout', () => {
+      const { board, state } = setUp({ firmware });
+      const client = connected(board);
+      client.send(get('/slow'));
+      board.run(15000);
+      assert.equal(client.text, '');
+      state.go = true;
+      board.run(50);
+      assert.equal(bodyOf(client), 'slow');
+      assert.equal(client.ended, true);
+      board.check();
+    });
+
+    test('return() is called when the client of a handler or of a stream leaves or is reset', () => {
+      const { board, state } = setUp({ firmware });
+      let expected = 0;
+      for (const path of ['/slow', '/stream']) {
+        for (const leave of ['end', 'reset']) {
+          const client = connected(board);
+          client.send(get(path));
+          board.run(50);
+          client[leave]();
+          board.run(50);
+          assert.equal(state.returned, ++expected, `${path} ${leave}`);
+        }
+      }
+      board.check();
+    });
+
+    test('a half-closing client gets no answer and harms nobody', () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board);
+      client.send('GET / HTTP/1.1\r\n');
+      client.end();
+      board.run(100);
+      const next = connected(board);
+      next.send(get('/'));
+      board.run(50);
+      assert.equal(bodyOf(next), 'hello');
+      board.check();
+    });
+
+    test('segments are copied, never held', async () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board);
+      client.send('POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 16384\r\n\r\n' + 'x'.repeat(16000));
+      board.run(100);
+      await board.checkHeld();
+      client.send('x'.repeat(384));
+      board.run(500);
+      assert.equal(bodyOf(client).length, 16384);
+      board.check();
+    });
+
+    test('close() ends connections and listening; the port can be used again', () => {
+      const { board, server, state } = setUp({ firmware });
+      const reader = connected(board);
+      reader.send(get('/slow'));
+      board.run(20);
+      const other = connected(board);
+      other.send('GET');
+      board.run(20);
+      server.close();
+      board.run(50);
+      assert.equal(reader.ended, true);
+      assert.equal(other.ended, true);
+      assert.equal(state.returned, 1);
+      assert.equal(board.vitals().fds, 0);
+      assert.equal(server.next().done, true);
+      const late = board.connect({ port: 80 });
+      board.run(200);
+      assert.notEqual(late.state, 'open');
+      board.run(125000); // lwIP: not while a connection of that port is in TIME_WAIT
+      server.listen(80);
+      const client = connected(board);
+      client.send(get('/'));
+      board.run(50);
+      assert.equal(bodyOf(client), 'hello');
+      board.check();
+    });
+  });
+}

@@ -1,0 +1,49 @@
+// What ships is ES5: it parses as that, and runs in engines that know nothing newer.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'acorn';
+
+const dist = new URL('../dist/', import.meta.url);
+const read = (name) => readFileSync(new URL(name, dist), 'utf8');
+
+test('it parses as ES5', () => {
+  assert.ok(parse(read('ehttpserver.js'), { ecmaVersion: 5, sourceType: 'script' }).body.length > 0);
+  assert.throws(() => parse('let a', { ecmaVersion: 5, sourceType: 'script' }));
+});
+
+test('no private name is left, and none is public by mistake', () => {
+  assert.doesNotMatch(read('ehttpserver.js').replaceAll('__netdev', '').replaceAll('__esModule', ''), /[.{,]_[a-z]/i);
+  assert.doesNotMatch(read('ehttpserver.d.ts'), /@internal|\b_(?!_netdev)[a-z]+\??:/);
+});
+
+const HEAD = 'content-type: text/plain; charset=utf-8|';
+const EXPECTED = [
+  `HTTP/1.1 200 |${HEAD}content-length: 17||ello w\\xc3\\xb6rld q=1 b`,
+  'HTTP/1.1 200 |content-type: application/json; charset=utf-8|content-length: 14||{"body":"\\xe2\\x82\\xac"}',
+  `HTTP/1.1 200 |${HEAD}content-length: 4|connection: close||a b!`,
+  `HTTP/1.1 400 |${HEAD}content-length: 3|connection: close||400`,
+  `HTTP/1.1 405 |allow: POST|${HEAD}content-length: 3||405`,
+];
+
+for (const engine of ['duk', 'mujs']) {
+  const missing = spawnSync(engine, ['--version']).error && `${engine} is not installed`;
+  if (missing && process.env.CI) throw new Error(missing);
+  test(`it answers under ${engine}`, { skip: missing }, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ehttpserver-'));
+    try {
+      const program = [
+        `var library = function (exports) {${read('ehttpserver.js')}};`,
+        readFileSync(new URL('support/es5-driver.js', import.meta.url), 'utf8'),
+      ].join('\n');
+      writeFileSync(join(folder, 'program.js'), program);
+      const output = execFileSync(engine, [join(folder, 'program.js')], { encoding: 'utf8' });
+      assert.deepEqual(output.trim().split('\n'), EXPECTED);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+}
