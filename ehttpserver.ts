@@ -104,8 +104,8 @@ const enum Max {
   WRITE = 1024,
   /** An answer up to this size fits into lwIP's send buffer (8 segments), its head included. */
   AT_ONCE = 10240,
-  /** Bytes that may wait beyond one request: two segments. */
-  AHEAD = 2920,
+  /** Bytes that may wait beside one body: a head and two segments. */
+  AHEAD = 9216,
   /** Requests on one kept connection. */
   REQUESTS = 100,
   /** Fds parked at a time, of the driver's 16. */
@@ -118,6 +118,7 @@ const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, DRAIN }
 /** One constant for "not done yet": no garbage per step. */
 const NOT_DONE = { done: false } as IteratorResult<undefined>;
 const NO_BYTES = new Uint8Array(0);
+const BINARY = 'application/octet-stream';
 /** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
 const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)\??([!-~]*) HTTP\/(\d)\.(\d)$/;
 /** RFC 9112, section 5: no space before the colon, no folded lines. */
@@ -352,12 +353,11 @@ interface Connection {
  * by in time. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  const { maxRequestLineSize, maxHeaderBytes, maxBodyBytes } = connection._server._limits;
   const { _in } = connection;
   const bytes = connection._in = new Uint8Array(_in.length + data.length);
   bytes.set(_in);
   bytes.set(data, _in.length);
-  if (bytes.length > Max.AHEAD + maxRequestLineSize + maxHeaderBytes + maxBodyBytes) {
+  if (bytes.length > connection._server._limits.maxBodyBytes + Max.AHEAD) {
     connection._in = NO_BYTES;
     connection._deadline = 0;
     seal(connection);
@@ -369,8 +369,7 @@ function receive(connection: Connection, data: Uint8Array): void {
  * connection in this turn of the loop: what is done to a dead one hits the next client that gets its PCB.
  */
 function alive(connection: Connection): boolean {
-  dev.write(connection._fd, '');
-  if (!dev.errno) return true;
+  if (writable(connection._fd)) return true;
   zombies.push(connection._fd);
   over(connection);
   return false;
@@ -403,15 +402,30 @@ function flush(connection: Connection): boolean {
   return true;
 }
 
+/** Whether an fd could send now: a probe that sends nothing. */
+function writable(fd: number): boolean {
+  dev.write(fd, '');
+  return !dev.errno;
+}
+
 /**
  * The only way to end a connection: what was written is sent, then FIN. The driver accounts the client's late FIN to the
  * fd's number, and closes whoever has it by then; so the number is parked until then.
  */
 function end(connection: Connection): void {
   const fd = connection._fd;
+  // A zombie that could send until this connection ended, and cannot now, has the very same PCB: to close it, too, in this
+  // same turn does nothing to the PCB any more, and gives its fd back.
+  const reused = zombies.filter(writable);
   const lower = [];
   let taken;
   dev.close(fd); // calls close_cb
+  reused.forEach((zombie) => {
+    if (!writable(zombie)) {
+      zombies.splice(zombies.indexOf(zombie), 1);
+      dev.close(zombie);
+    }
+  });
   while ((taken = socket()) >= 0 && taken !== fd) lower.push(taken);
   if (taken === fd) park(fd);
   while (lower.length) dev.close(lower.pop()!);
@@ -498,7 +512,7 @@ function parse(connection: Connection, lines: string[]): number {
   if (!request) return 400;
   if (request[4] !== '1') return 505;
   const path = percentDecode(request[2]);
-  if (path === null) return 400;
+  if (!path) return 400;
   if (lines.length > maxHeaderCount + 1) return 431;
   const headers: RequestHeaders = Object.create(null);
   for (let i = 1; i < lines.length; i++) {
@@ -565,29 +579,34 @@ export class Response {
   body: string | Uint8Array | BodyIterator;
   status: number;
   contentType: string;
-  headers: { [name: string]: string | number };
+  headers: { [name: string]: string | number } = {};
   /** @internal */
   _stage?: Stage;
+  /** @internal Bytes of a body that is an iterator, if they are known. */
+  _length?: number;
+  /** @internal Makes the answer when the request is known. */
+  _for?: (requestHeaders: RequestHeaders) => Response;
 
   /**
-   * @param body text (sent as UTF-8), bytes, or an iterator of both that is sent as it comes, and ended by closing. Default ''
+   * @param body text (sent as UTF-8), bytes, an iterator of both that is sent as it comes and ended by closing, or any other
+   *   value, sent as JSON. Default ''
    * @param status RFC 9110, section 15. Default 200
-   * @param contentType default 'text/plain'; "; charset=utf-8" is added for text if it has no parameter
+   * @param contentType default 'text/plain', for JSON 'application/json'; where it is text without a parameter, "; charset=utf-8"
+   *   is added
    * @param headers more of them. Default none
-   * @throws Error when one of them has a line break, another control character, or a character above U+00FF
+   * @throws Error when one of them has a line break, another control character, or a character above U+00FF; TypeError for
+   *   what cannot be JSON
    */
-  constructor(
-    body?: string | Uint8Array | BodyIterator,
-    status?: number,
-    contentType?: string,
-    headers?: { [name: string]: string | number },
-  ) {
-    this.body = body || '';
+  constructor(body?: unknown, status?: number, contentType?: string, headers?: { [name: string]: string | number }) {
+    if (body === undefined) body = '';
+    if (typeof body !== 'string' && !(body instanceof Uint8Array) && !isIterator(body)) {
+      body = JSON.stringify(body);
+      contentType = contentType || 'application/json';
+    }
+    this.body = body as string;
     this.status = status || 200;
-    this.contentType = contentType || 'text/plain';
-    this.headers = headers || {};
-    let all = this.contentType;
-    for (const name in headers) all += name + headers[name];
+    let all = this.contentType = contentType || 'text/plain';
+    for (const name in headers) all += name + (this.headers[name] = headers[name]);
     if (/[^\t -~\x80-\xff]/.test(all)) throw new Error('Bad header');
   }
 }
@@ -599,28 +618,27 @@ function fail(connection: Connection, status: number, headers?: { [name: string]
 
 /** Writes the head of an answer, and lets its body follow. */
 function answer(connection: Connection, reply: Reply): void {
-  const response = reply instanceof Response ? reply
-    : reply === undefined ? new Response('', 204)
-    : typeof reply === 'string' ? new Response(reply)
-    : reply instanceof Uint8Array ? new Response(reply, 200, 'application/octet-stream')
-    : new Response(JSON.stringify(reply), 200, 'application/json');
+  let response = reply instanceof Response ? reply
+    : new Response(reply, reply === undefined ? 204 : 200, reply instanceof Uint8Array ? BINARY : '');
+  if (response._for) response = response._for(connection._headers);
   const { body, status, contentType, headers } = response;
   const isText = typeof body === 'string';
   const bytes = isText ? utf8Bytes(body) : body as Uint8Array;
   const streamed = isIterator(bytes);
+  const length = streamed ? response._length : bytes.length;
   const bodiless = connection._method === 'HEAD';
   connection._work = streamed && !bodiless ? bytes : null;
   connection._stage = response._stage;
   connection._drainUntil = connection._state < State.HANDLER ? now + Ms.DRAIN : 0;
-  connection._keep = connection._keep && reader === connection && bytes.length < Max.AT_ONCE
+  connection._keep = connection._keep && reader === connection && length! < Max.AT_ONCE
     && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
   connection._state = State.ANSWER;
   let head = 'HTTP/1.1 ' + status + ' \r\n';
   for (const name in headers) head += name + ': ' + headers[name] + '\r\n';
   if (status > 199) {
     if (status !== 204) {
-      head += 'content-type: ' + contentType + (isText && contentType.indexOf(';') < 0 ? '; charset=utf-8\r\n' : '\r\n');
-      if (!streamed) head += 'content-length: ' + bytes.length + '\r\n';
+      head += 'content-type: ' + contentType + ((isText || /^text/.test(contentType)) && contentType.indexOf(';') < 0 ? '; charset=utf-8\r\n' : '\r\n');
+      if (length !== undefined) head += 'content-length: ' + length + '\r\n';
     }
     if (!connection._keep) head += 'connection: close\r\n';
   }
@@ -659,6 +677,85 @@ function finish(connection: Connection): void {
     end(connection);
   }
 }
+
+// -------------------------------------------------------------------------------------------------------------- files
+
+declare function require(name: 'fs'): {
+  stat(path: string): { size: number, isFile(): boolean };
+  open(path: string, flags: string): number;
+  read(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  close(fd: number): void;
+};
+
+/** By extension: a text, in which no extension can meet a property of Object. */
+const CONTENT_TYPES = 'html=text/html js=text/javascript mjs=text/javascript css=text/css txt=text/plain json=application/json '
+  + 'wasm=application/wasm svg=image/svg+xml png=image/png jpg=image/jpeg gif=image/gif ico=image/x-icon webp=image/webp '
+  + 'woff2=font/woff2';
+
+function contentTypeOf(path: string): string {
+  const type = RegExp('\\b' + /\.(\w+)$|$/.exec(path)![1] + '=(\\S+)').exec(CONTENT_TYPES);
+  return type ? type[1] : BINARY;
+}
+
+/** Bytes of a file; -1 when there is none of that name. */
+function fileSize(path: string): number {
+  try {
+    const stat = require('fs').stat(path);
+    return stat.isFile() ? stat.size : -1;
+  } catch (e) {
+    return -1;
+  }
+}
+
+/** The bytes of a file, `bufferSize` at a step. Opened at the first step, closed after the last, or when the client leaves. */
+function fileBody(path: string, left: number, bufferSize: number): BodyIterator {
+  const buffer = new Uint8Array(bufferSize);
+  const fs = require('fs');
+  let fd = -1;
+  const close = () => {
+    if (fd >= 0) fs.close(fd);
+    fd = -1;
+    return { done: true } as IteratorResult<Uint8Array>;
+  };
+  return {
+    next() {
+      if (!left) return close();
+      if (fd < 0) fd = fs.open(path, 'r');
+      const count = fs.read(fd, buffer, 0, Math.min(left, bufferSize));
+      if (!count) throw new Error(path + ' became shorter');
+      left -= count;
+      return { done: false, value: buffer.subarray(0, count) };
+    },
+    return: close,
+  };
+}
+
+/**
+ * An answer with a file. NAME.gz goes out in its place where it exists and the client accepts gzip. 404 when there is no such
+ * file, or a segment of the path is "..".
+ * @param path in the board's file system
+ * @param headers more headers, such as cache-control. Default none
+ * @param contentType default: by the extension, else 'application/octet-stream'
+ * @param bufferSize bytes read at a step. Default 1024
+ */
+export const FileResponse = function (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) {
+  const response = new Response('', 200, contentType, headers);
+  response._for = (requestHeaders) => {
+    let name = path + '.gz';
+    let size = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(name) : -1;
+    const zipped = size >= 0;
+    if (!zipped) size = fileSize(name = path);
+    if (size < 0 || /(^|\/)\.\.(\/|$)/.test(path)) return new Response('404', 404);
+    const answer = new Response(fileBody(name, size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
+    answer._length = size;
+    if (zipped) {
+      answer.headers['content-encoding'] = 'gzip';
+      answer.headers.vary = 'accept-encoding';
+    }
+    return answer;
+  };
+  return response;
+} as any as new (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) => Response;
 
 // ------------------------------------------------------------------------------------------------------------- server
 
@@ -705,14 +802,15 @@ export class Server {
   }
 
   /** @internal Finds the handler and calls it. */
-  _dispatch({ _method, _path, _query, _headers, _body }: Connection): any {
+  _dispatch(request: Connection): any {
+    const method = request._method;
     let allow = '';
     for (const name in this._routes) {
       const route = this._routes[name as any];
-      const match = _path.match(route._path);
+      const match = request._path.match(route._path);
       if (match) {
-        if (route._method === _method || (route._method === 'GET' && _method === 'HEAD')) {
-          return route._handler.call(this, _path, _query, _headers, _body, match);
+        if (route._method === method || (route._method === 'GET' && method === 'HEAD')) {
+          return route._handler.call(this, request._path, request._query, request._headers, request._body, match);
         }
         allow += (allow && ', ') + route._method + (route._method === 'GET' ? ', HEAD' : '');
       }
@@ -729,6 +827,7 @@ export class Server {
   start(port?: number): IterableIterator<undefined> {
     port = port || 80;
     dev = this._limits.netdev;
+    now = millis();
     const fd = dev.socket('AF_INET', 'STREAM');
     const listening = dev.get(fd);
     listening.accept_cb = (accepted) => { accept(this, accepted); };

@@ -80,16 +80,30 @@ export declare class Response {
         [name: string]: string | number;
     };
     /**
-     * @param body text (sent as UTF-8), bytes, or an iterator of both that is sent as it comes, and ended by closing. Default ''
+     * @param body text (sent as UTF-8), bytes, an iterator of both that is sent as it comes and ended by closing, or any other
+     *   value, sent as JSON. Default ''
      * @param status RFC 9110, section 15. Default 200
-     * @param contentType default 'text/plain'; "; charset=utf-8" is added for text if it has no parameter
+     * @param contentType default 'text/plain', for JSON 'application/json'; where it is text without a parameter, "; charset=utf-8"
+     *   is added
      * @param headers more of them. Default none
-     * @throws Error when one of them has a line break, another control character, or a character above U+00FF
+     * @throws Error when one of them has a line break, another control character, or a character above U+00FF; TypeError for
+     *   what cannot be JSON
      */
-    constructor(body?: string | Uint8Array | BodyIterator, status?: number, contentType?: string, headers?: {
+    constructor(body?: unknown, status?: number, contentType?: string, headers?: {
         [name: string]: string | number;
     });
 }
+/**
+ * An answer with a file. NAME.gz goes out in its place where it exists and the client accepts gzip. 404 when there is no such
+ * file, or a segment of the path is "..".
+ * @param path in the board's file system
+ * @param headers more headers, such as cache-control. Default none
+ * @param contentType default: by the extension, else 'application/octet-stream'
+ * @param bufferSize bytes read at a step. Default 1024
+ */
+export declare const FileResponse: new (path: string, headers?: {
+    [name: string]: string | number;
+}, contentType?: string, bufferSize?: number) => Response;
 /**
  * The web server. Subclass it and mark methods with {@link route}, or add handlers with {@link Server.route}; then give
  * {@link Server.start} to {@link run}, or call {@link Server.listen}.

@@ -303,6 +303,24 @@ describe('stock firmware: one reader', () => {
     board.check();
   });
 
+  test('a hundred resets in a row cost no fd for good', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    for (let n = 0; n < 100; n++) {
+      const client = connected(board);
+      client.send(n % 3 ? get('/big') : 'GET / HT');
+      board.run(n % 7);
+      client.reset();
+      board.run(20);
+      const next = connected(board);
+      next.send(get(`/n/${n}`, 'connection: close\r\n'));
+      board.runUntil(() => next.ended);
+      assert.equal(bodyOf(next), String(n));
+    }
+    board.run(30000);
+    assert.ok(board.vitals().fds <= 6, JSON.stringify(board.vitals()));
+    board.check();
+  });
+
   test('no byte of an answer goes to the client that has the PCB of one that was reset', () => {
     const { board } = setUp({ firmware: 'stock' });
     const big = connected(board, { window: 3000 });
@@ -468,7 +486,7 @@ for (const firmware of FIRMWARES) {
       const client = connected(board);
       client.send(get('/pieces'));
       board.run(100);
-      assert.equal(client.text, 'HTTP/1.1 200 \r\ncontent-type: text/plain\r\nconnection: close\r\n\r\nabc\xc3\xa9');
+      assert.equal(client.text, 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\nabc\xc3\xa9');
       assert.equal(client.ended, true);
       board.check();
     });

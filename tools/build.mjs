@@ -17,8 +17,9 @@ export async function buildLibrary(out = join(root, 'dist')) {
   mkdirSync(out, { recursive: true });
   const nameCache = {}; // one for all files: they call each other's private members
   for (const name of LIBRARY) {
-    // Nobody needs the marks that tsc puts on a module for default imports.
+    // Nobody needs the marks that tsc puts on a module: for default imports, and strict, which programs on Kaluma are anyway.
     const es5 = readFileSync(join(lowered, `${name}.js`), 'utf8')
+      .replace('"use strict";\n', '')
       .replace('Object.defineProperty(exports, "__esModule", { value: true });\n', '')
       .replace(/^(exports\.\w+ = )+void 0;\n/m, '')
       // A class names its prototype once, not for every method: 12 bytes each.

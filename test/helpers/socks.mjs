@@ -1,0 +1,70 @@
+// A way to the board for browsers on which a connection is open when the *board* has accepted it: a SOCKS 5 proxy (RFC 1928).
+// On a plain socket the kernel accepts every connection at once, whether the board has room for it or not. The browser then puts
+// a request on it, and that waits, while on the air the SYN would get no answer: the browser would send this request, too, down
+// the connection that it has. Through the proxy it is told that it is connected when the board says so.
+import net from 'node:net';
+
+const VERSION = 5;
+const NO_AUTHENTICATION = 0;
+const CONNECT = 1;
+const IPV4 = 1;
+const NAME = 3;
+const SUCCEEDED = 0;
+
+/** Reads so many bytes. */
+async function read(socket, count) {
+  for (;;) {
+    const bytes = socket.read(count);
+    if (bytes) return bytes;
+    if (socket.readableEnded || socket.destroyed) throw new Error('the client has gone');
+    await new Promise((resolve) => {
+      socket.once('readable', resolve);
+      socket.once('close', resolve);
+    });
+  }
+}
+
+async function greet(socket) {
+  const [version, count] = await read(socket, 2);
+  const methods = await read(socket, count);
+  if (version !== VERSION || !methods.includes(NO_AUTHENTICATION)) throw new Error('not SOCKS 5 without authentication');
+  socket.write(Uint8Array.of(VERSION, NO_AUTHENTICATION));
+  const [, command, , kind] = await read(socket, 4);
+  if (command !== CONNECT || (kind !== IPV4 && kind !== NAME)) throw new Error('not a connection by name or IPv4 address');
+  const [length] = kind === NAME ? await read(socket, 1) : [4];
+  await read(socket, length + 2); // address and port: there is only the board
+}
+
+/**
+ * Opens the proxy.
+ * @param {import('../board/index.mjs').Board} board with a network of real sockets
+ * @param {number} boardPort where the proxy's connections go, whatever address was asked for
+ */
+export async function openProxy(board, boardPort = 80) {
+  const { network } = board;
+  const accepted = new Map();
+  const { syn } = network;
+  network.syn = (wire) => {
+    syn.call(network, wire);
+    if (!wire.pcb) return;
+    accepted.get(wire.socket)?.();
+    accepted.delete(wire.socket);
+  };
+
+  const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
+    socket.on('error', () => {}); // the board hears of it by itself
+    try {
+      await greet(socket);
+      accepted.set(socket, () => socket.write(Uint8Array.of(VERSION, SUCCEEDED, 0, IPV4, 127, 0, 0, 1, 0, boardPort)));
+      network.connected(socket, boardPort);
+    } catch {
+      socket.destroy();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `socks5://127.0.0.1:${/** @type {net.AddressInfo} */ (server.address()).port}`,
+    /** To be called when the board has been stopped. */
+    close: () => new Promise((resolve) => server.close(resolve)),
+  };
+}
