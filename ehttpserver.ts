@@ -164,6 +164,7 @@ export function text(bytes: Uint8Array): string | null {
 
 /** RFC 3986, section 2.1; null for an escape that lacks hex digits or is not UTF-8. */
 function percentDecode(escaped: string): string | null {
+  if (escaped.indexOf('%') < 0) return escaped;
   if (/%(?![\da-f]{2})/i.test(escaped)) return null;
   const bytes = utf8Bytes(escaped);
   let n = 0;
@@ -216,16 +217,26 @@ function socket(): number {
   }
 }
 
+/** A client has connected: it is heard, or told to come back. */
 function accept(server: Server, fd: number): void {
-  const connection = {
-    _server: server,
-    _fd: fd,
-    _since: now,
-    _count: 0,
-    _in: NO_BYTES,
-    _out: '',
-    _rest: NO_BYTES,
-  } as Connection;
+  const connection = newConnection(server, fd);
+  const full = connections.push(connection) > server._limits.maxParallelConnections;
+  if (reader) alive(reader);
+  if (full || (reader && (reader._state || reader._count < 2 || reader._in.length))) {
+    seal(connection);
+    fail(connection, 503, { 'retry-after': '1' });
+  } else if (!routed) {
+    if (reader) {
+      // Between two requests it gives way: sealed now, ended at the next step; its client connects again by itself.
+      reader._deadline = 0;
+      seal(reader);
+    }
+    reader = connection;
+  }
+}
+
+function newConnection(server: Server, fd: number): Connection {
+  const connection = { _server: server, _fd: fd, _since: now, _count: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES } as Connection;
   const accepted = dev.get(fd);
   accepted.read_cb = (data) => {
     if (!routed) {
@@ -239,19 +250,7 @@ function accept(server: Server, fd: number): void {
   begin(connection);
   progress(connection);
   if (!routed) connection._deadline = now + Ms.SILENT;
-  if (reader) alive(reader);
-  if (connections.push(connection) > server._limits.maxParallelConnections
-    || (reader && (reader._state || reader._count < 2 || reader._in.length))) {
-    seal(connection);
-    fail(connection, 503, { 'retry-after': '1' });
-  } else if (!routed) {
-    if (reader) {
-      // Between two requests it gives way: sealed now, ended at the next step; its client connects again by itself.
-      reader._deadline = 0;
-      seal(reader);
-    }
-    reader = connection;
-  }
+  return connection;
 }
 
 /** What the client sends from now on is refused by lwIP; its answer goes on, and the next client may come in. */
@@ -505,7 +504,7 @@ function readHead(connection: Connection): boolean {
   return connection._state === State.BODY;
 }
 
-/** Returns the status to fail with, or 0. */
+/** Takes over what the head says. Returns the status to fail with, or 0. */
 function parse(connection: Connection, lines: string[]): number {
   const { maxHeaderCount, maxBodyBytes } = connection._server._limits;
   const request = REQUEST_LINE.exec(lines[0]);
@@ -514,14 +513,8 @@ function parse(connection: Connection, lines: string[]): number {
   const path = percentDecode(request[2]);
   if (!path) return 400;
   if (lines.length > maxHeaderCount + 1) return 431;
-  const headers: RequestHeaders = Object.create(null);
-  for (let i = 1; i < lines.length; i++) {
-    const header = HEADER_LINE.exec(lines[i]);
-    if (!header) return 400;
-    const name = header[1].toLowerCase();
-    if (name in headers && /^(host|content-length)$/.test(name)) return 400;
-    headers[name] = (name in headers ? headers[name] + ', ' : '') + header[2].trim();
-  }
+  const headers = parseHeaders(lines);
+  if (!headers) return 400;
   const length = 'content-length' in headers ? headers['content-length'] : '0';
   const modern = request[5] !== '0';
   if ('transfer-encoding' in headers) return 501;
@@ -531,12 +524,25 @@ function parse(connection: Connection, lines: string[]): number {
   connection._path = path;
   connection._query = request[3];
   connection._headers = headers;
-  connection._keep = modern && !/close/i.test(headers.connection);
   connection._head = '';
   connection._body = new Uint8Array(+length);
+  connection._keep = modern && !/close/i.test(headers.connection);
   connection._state = State.BODY;
   if (+length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
   return 0;
+}
+
+/** The lines behind the first as headers; null when one is malformed, or repeated where that is ambiguous. */
+function parseHeaders(lines: string[]): RequestHeaders | null {
+  const headers: RequestHeaders = Object.create(null);
+  for (let i = 1; i < lines.length; i++) {
+    const header = HEADER_LINE.exec(lines[i]);
+    if (!header) return null;
+    const name = header[1].toLowerCase();
+    if (name in headers && /^(host|content-length)$/.test(name)) return null;
+    headers[name] = (name in headers ? headers[name] + ', ' : '') + header[2].trim();
+  }
+  return headers;
 }
 
 function readBody(connection: Connection): boolean {
@@ -616,35 +622,41 @@ function fail(connection: Connection, status: number, headers?: { [name: string]
   answer(connection, new Response(message || '' + status, status, '', headers));
 }
 
-/** Writes the head of an answer, and lets its body follow. */
+/** Puts the head of an answer on its way, and lets the body follow. */
 function answer(connection: Connection, reply: Reply): void {
   let response = reply instanceof Response ? reply
     : new Response(reply, reply === undefined ? 204 : 200, reply instanceof Uint8Array ? BINARY : '');
   if (response._for) response = response._for(connection._headers);
-  const { body, status, contentType, headers } = response;
-  const isText = typeof body === 'string';
-  const bytes = isText ? utf8Bytes(body) : body as Uint8Array;
+  const { body, status } = response;
+  const bytes: any = typeof body === 'string' ? utf8Bytes(body) : body;
+  const bodiless = connection._method === 'HEAD';
   const streamed = isIterator(bytes);
   const length = streamed ? response._length : bytes.length;
-  const bodiless = connection._method === 'HEAD';
+  if (streamed && bodiless && bytes.return) bytes.return();
   connection._work = streamed && !bodiless ? bytes : null;
   connection._stage = response._stage;
   connection._drainUntil = connection._state < State.HANDLER ? now + Ms.DRAIN : 0;
-  connection._keep = connection._keep && reader === connection && length! < Max.AT_ONCE
+  connection._keep = connection._keep && reader === connection && length < Max.AT_ONCE
     && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
   connection._state = State.ANSWER;
+  connection._out = headOf(response, length, connection._keep);
+  send(connection, streamed || bodiless ? NO_BYTES : bytes);
+  connection._server.debug(connection._method + ' ' + connection._path + ' ' + status);
+}
+
+/** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
+function headOf({ body, status, contentType, headers }: Response, length: number | undefined, keep: boolean): string {
   let head = 'HTTP/1.1 ' + status + ' \r\n';
   for (const name in headers) head += name + ': ' + headers[name] + '\r\n';
   if (status > 199) {
-    if (status !== 204) {
-      head += 'content-type: ' + contentType + ((isText || /^text/.test(contentType)) && contentType.indexOf(';') < 0 ? '; charset=utf-8\r\n' : '\r\n');
+    if (status !== 204 && status !== 304) {
+      if (contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType))) contentType += '; charset=utf-8';
+      head += 'content-type: ' + contentType + '\r\n';
       if (length !== undefined) head += 'content-length: ' + length + '\r\n';
     }
-    if (!connection._keep) head += 'connection: close\r\n';
+    if (!keep) head += 'connection: close\r\n';
   }
-  connection._out = head + '\r\n';
-  send(connection, streamed || bodiless ? NO_BYTES : bytes);
-  connection._server.debug(connection._method + ' ' + connection._path + ' ' + status);
+  return head + '\r\n';
 }
 
 /** Writes what there is, then asks for more. True when that was all. */
@@ -821,10 +833,10 @@ export class Server {
   /**
    * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
    * @param port to listen on. Default 80
-   * @returns the iterator, this server itself; `return()` is {@link Server.close}
+   * @returns the iterator: this server itself
    * @throws Error when Wi-Fi is not connected, or the port is in use
    */
-  start(port?: number): IterableIterator<undefined> {
+  start(port?: number): Iterator<undefined> {
     port = port || 80;
     dev = this._limits.netdev;
     now = millis();
@@ -839,7 +851,7 @@ export class Server {
       throw new Error('Port ' + port + ' is in use');
     }
     this._fd = fd;
-    return this as any;
+    return this;
   }
 
   /** One bounded step of the server, once {@link Server.start} was called. */

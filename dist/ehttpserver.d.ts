@@ -125,10 +125,10 @@ export declare class Server {
     /**
      * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
      * @param port to listen on. Default 80
-     * @returns the iterator, this server itself; `return()` is {@link Server.close}
+     * @returns the iterator: this server itself
      * @throws Error when Wi-Fi is not connected, or the port is in use
      */
-    start(port?: number): IterableIterator<undefined>;
+    start(port?: number): Iterator<undefined>;
     /** One bounded step of the server, once {@link Server.start} was called. */
     next(): IteratorResult<undefined>;
     /**

@@ -507,6 +507,28 @@ describe('zombies', () => {
     assert.throws(() => board.check(), { rule: 'closed zombie' });
   });
 
+  test('closing it while a bound socket holds its PCB is a broken rule too', () => {
+    const board = new Board({ pcbs: 1 });
+    const { client, fd } = connectTo(board, listenOn(board));
+    client.reset();
+    board.run(10);
+    holdPcbs(board, 1);
+    assert.equal(probe(board, fd), -1);
+    assert.throws(() => board.netdev.close(fd), { rule: 'closed zombie', message: /held by another bound socket/ });
+  });
+
+  test('a late FIN that closes one is a broken rule', () => {
+    const board = new Board();
+    const server = listenOn(board);
+    const first = connectTo(board, server, { delay: 50 });
+    board.netdev.close(first.fd);
+    const second = connectTo(board, server);
+    assert.equal(second.fd, first.fd);
+    second.client.reset();
+    board.run(150);
+    assert.deepEqual(brokenRules(board), ['fd reused unparked', 'closed zombie']);
+  });
+
   test('when its PCB serves a new connection, its probe turns to 0 and its writes go there', () => {
     const board = new Board({ pcbs: 1 });
     const server = listenOn(board);

@@ -150,6 +150,16 @@ describe('a client', () => {
     assert.deepEqual(board.vitals().states, {});
   });
 
+  test('that vanished does not get what was on its way', () => {
+    const board = new Board();
+    const { client, fd } = connectTo(board, listenOn(board), { delay: 10 });
+    board.netdev.write(fd, 'x');
+    board.run(5);
+    client.vanish();
+    board.run(20);
+    assert.equal(client.text, '');
+  });
+
   test('that vanished sends nothing and gets nothing', () => {
     const board = new Board();
     const server = listenOn(board);

@@ -132,6 +132,35 @@ describe('on real sockets', () => {
     assert.ok(board.now - before > 900, `${board.now - before} ms`);
   });
 
+  test('it is tried as often as synRetries says, then reset', async (t) => {
+    const { board, port } = await start(t, { pcbs: 1 });
+    board.network.synRetries = [50, 100];
+    holdPcbs(board, 1);
+    const client = await connect(t, port);
+    const before = board.now;
+    client.socket.write('hello');
+    await board.until(() => client.error === 'ECONNRESET');
+    assert.ok(board.now - before > 90 && board.now - before < 1000, `${board.now - before} ms`);
+  });
+
+  test('a proxy is told when the board has taken the SYN', async (t) => {
+    const { board, server } = await start(t, { pcbs: 1 });
+    board.network.synRetries = [50, 100, 150, 200, 250];
+    const [held] = holdPcbs(board, 1);
+    const events = [];
+    const proxy = net.createServer({ allowHalfOpen: true }, (socket) => {
+      board.network.connected(socket, 80, () => { events.push(`open, held: ${board.vitals().held}`); });
+    }).listen(0, '127.0.0.1');
+    t.after(() => proxy.close());
+    await once(proxy, 'listening');
+    await connect(t, /** @type {net.AddressInfo} */ (proxy.address()).port);
+    await wait(70);
+    events.push('released');
+    board.netdev.close(held);
+    await board.until(() => server.accepted.length === 1);
+    assert.deepEqual(events, ['released', 'open, held: 0']);
+  });
+
   test('a client that goes away while it waits was never there', async (t) => {
     const { board, server, port } = await start(t, { pcbs: 1 });
     const [held] = holdPcbs(board, 1);
@@ -146,12 +175,18 @@ describe('on real sockets', () => {
   test('a delay is added both ways, in order', async (t) => {
     const { board, server, port } = await start(t);
     board.setLink({ delay: 50 });
-    server.onRead = (text) => { for (const char of text) board.netdev.write(server.accepted[0], char); };
+    let readAt = 0;
+    server.onRead = (text) => {
+      readAt = board.now;
+      for (const char of text) board.netdev.write(server.accepted[0], char);
+    };
     const client = await connect(t, port);
-    const before = board.now;
+    await board.until(() => server.accepted.length === 1);
+    const sentAt = board.now;
     client.socket.write('abcdef');
     await board.until(() => client.text === 'abcdef');
-    assert.ok(board.now - before > 100, `${board.now - before} ms`);
+    assert.ok(readAt - sentAt > 48, `there: ${readAt - sentAt} ms`);
+    assert.ok(board.now - readAt > 48, `and back: ${board.now - readAt} ms`);
   });
 
   test('a port that is taken is said clearly', async (t) => {

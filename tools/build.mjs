@@ -27,8 +27,8 @@ export async function buildLibrary(out = join(root, 'dist')) {
       .replace(/^    \w+\.prototype\./gm, '    proto.');
     const { code, error } = UglifyJS.minify(es5, {
       toplevel: true,
-      // Functions stay functions: one that was put where it is used would be made anew each time.
-      compress: { passes: 4, pure_getters: true, unsafe: true, inline: 1, reduce_funcs: false, arrows: false, module: false },
+      // reduce_funcs would put functions where they are used, where they are made anew each time.
+      compress: { passes: 5, unsafe: true, inline: 3, reduce_funcs: false, arrows: false, module: false },
       module: false,
       mangle: { properties: { regex: /^_[a-z]/i } },
       output: { ascii_only: true },

@@ -1,3 +1,11 @@
+// The whole board, put together from its parts. From the program downwards:
+//   program.mjs, globals.mjs, gpio.mjs, fs.mjs, storage.mjs, wifi.mjs   what a program sees besides the network
+//   loop.mjs       the endless loop: timers, then the network
+//   netdev.mjs     the network driver, `__netdev`: sockets are numbers, and callbacks are properties of objects
+//   lwip.mjs       TCP: five PCBs, their states, the send buffer
+//   net-memory.mjs packets on a virtual clock (each end is an Endpoint), or
+//   net-node.mjs   real sockets on 127.0.0.1
+// and across them rules.mjs (what a program must not do) and heap.mjs (what input costs).
 import { RealClock, VirtualClock } from './clock.mjs';
 import { EventEmitter } from './events.mjs';
 import { FileSystem, resolvePath } from './fs.mjs';

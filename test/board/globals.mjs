@@ -1,6 +1,6 @@
 // The globals that Kaluma has and JavaScript does not, or has differently.
 import { inspect } from 'node:util';
-import { seededRandom } from './net-memory.mjs';
+import { seededRandom } from './random.mjs';
 
 const BASE64_LINE = 72;
 

@@ -1,6 +1,7 @@
 // The network in memory: packets on a virtual clock, between the board and scripted clients. Nothing is real and nothing is
 // random but for a seeded generator, so every run is like every other.
 import { Endpoint } from './endpoint.mjs';
+import { seededRandom } from './random.mjs';
 
 const BOARD_TIMERS = { rto: 1000, retries: 12, synRetries: 6 };
 /** SYNs go out at 0, 1, 3 and 7 s; at 15 s the client gives up. */
@@ -9,17 +10,6 @@ const CLIENT_TIMERS = { rto: 200, retries: 15, synRetries: 3 };
 /** An answer never arrives in the phase in which its question was sent: otherwise a dialogue without delay would not end. */
 const SHORTEST_DELAY = 0.001;
 const NOTHING = new Uint8Array(0);
-
-/** A small seeded generator (mulberry32): numbers from 0 to 1. */
-export function seededRandom(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** Text to bytes, one byte a character. */
 export function latin1(text) {

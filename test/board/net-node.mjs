@@ -1,11 +1,15 @@
 // The network on real sockets: node:net on 127.0.0.1, so that curl, browsers and other clients reach the board. The kernel does
 // what `Endpoint` does in memory; PCBs, states and the rules are lwIP's, as there.
+//
+// One thing cannot be had on plain sockets: the kernel accepts a connection before the board does. A client whose SYN the board
+// drops believes that it is connected, and puts a request on that connection instead of another one. Where this matters (browsers
+// on stock firmware) a proxy has to stand between, which tells the client only when the board has accepted: see `connected()`.
 import net from 'node:net';
 import { MSS, WINDOW } from './lwip.mjs';
-import { seededRandom } from './net-memory.mjs';
+import { seededRandom } from './random.mjs';
 
 const HOST = '127.0.0.1';
-/** A client repeats its SYN so long after the first; then it gives up. */
+/** A client repeats its SYN so many ms after the first. */
 const SYN_RETRIES = [1000, 3000, 7000];
 /** Bytes that may wait for the network phase; beyond it the kernel keeps them, and the client is slowed down. */
 const INBOX_LIMIT = 65536;
@@ -28,11 +32,13 @@ class NodeWire {
    * @param {NodeNetwork} network
    * @param {net.Socket} socket
    * @param {number} boardPort
+   * @param {() => void} opened called when the board has taken the SYN
    */
-  constructor(network, socket, boardPort) {
+  constructor(network, socket, boardPort, opened) {
     this.network = network;
     this.socket = socket;
     this.boardPort = boardPort;
+    this.opened = opened;
     /** @type {import('./lwip.mjs').Pcb | null} */
     this.pcb = null;
     /** The PCB is ours. Later, whatever comes is answered with RST. */
@@ -169,6 +175,8 @@ export class NodeNetwork {
     this.port = port;
     this.random = seededRandom(seed);
     this.link = { delay: 0, loss: 0 };
+    /** After the last one the client gives up: it is reset. */
+    this.synRetries = SYN_RETRIES;
     /** @type {Set<NodeWire>} */
     this.wires = new Set();
     /** @type {Map<number, {server: net.Server, port: Promise<number>}>} by the board's port */
@@ -215,8 +223,14 @@ export class NodeNetwork {
     return Object.assign(clear, { code: 'EADDRINUSE', port });
   }
 
-  connected(socket, boardPort) {
-    this.wires.add(new NodeWire(this, socket, boardPort));
+  /**
+   * A client wants to connect. A proxy calls this with its client's socket (nothing of the proxy's protocol may be left in it).
+   * @param {net.Socket} socket made with `allowHalfOpen`
+   * @param {number} boardPort
+   * @param {() => void} [opened] called when the board has taken the SYN: the client may be told
+   */
+  connected(socket, boardPort, opened = () => {}) {
+    this.wires.add(new NodeWire(this, socket, boardPort, opened));
     this.wake();
   }
 
@@ -227,7 +241,7 @@ export class NodeNetwork {
     this.timer(CONNECT_TIMEOUT, () => waiting() && this.lwip.freePcb(pcb));
     if (!address.startsWith('127.')) return;
     const socket = net.connect({ host: HOST, port, allowHalfOpen: true });
-    const wire = new NodeWire(this, socket, 0);
+    const wire = new NodeWire(this, socket, 0, () => {});
     this.adopt(wire, pcb);
     socket.once('connect', () => wire.put({ established: true }));
     this.wires.add(wire);
@@ -276,8 +290,8 @@ export class NodeNetwork {
     if (!listener) return this.refuse(wire);
     const pcb = this.lwip.syn(listener, wire);
     if (!pcb) return this.synDropped(wire);
-    wire.pcb = pcb;
-    wire.alive = true;
+    this.adopt(wire, pcb);
+    wire.opened();
     // The client's answer to our SYN comes before everything that it has sent by now.
     const due = this.now + this.link.delay;
     for (const event of wire.inbox) event.due = Math.max(event.due, due);
@@ -287,7 +301,7 @@ export class NodeNetwork {
   }
 
   synDropped(wire) {
-    const wait = SYN_RETRIES[wire.synTries++];
+    const wait = this.synRetries[wire.synTries++];
     if (wait === undefined) this.refuse(wire);
     else wire.nextSyn = wire.arrivedAt + wait;
   }

@@ -11,6 +11,9 @@ const IPV4 = 1;
 const NAME = 3;
 const SUCCEEDED = 0;
 
+/** When Linux repeats a SYN that got no answer, in ms after the first. (The last time, the proxy's client is left to wait.) */
+const SYN_RETRIES = [1000, 3000, 7000, 15000, 31000, 63000];
+
 /** Reads so many bytes. */
 async function read(socket, count) {
   for (;;) {
@@ -45,10 +48,12 @@ export async function openProxy(board, boardPort = 80) {
   const accepted = new Map();
   const { syn } = network;
   network.syn = (wire) => {
+    const tries = wire.synTries;
+    wire.synTries = 0; // it must not give up yet
     syn.call(network, wire);
-    if (!wire.pcb) return;
-    accepted.get(wire.socket)?.();
-    accepted.delete(wire.socket);
+    wire.synTries = tries + 1;
+    if (wire.pcb) accepted.get(wire.socket)?.();
+    else wire.nextSyn = wire.arrivedAt + SYN_RETRIES[tries];
   };
 
   const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
