@@ -15,6 +15,21 @@ declare module 'pico_cyw43' {
   }
 }
 
-declare const storage: { getItem(name: string): string | null };
+declare module 'fs' {
+  export function exists(path: string): boolean;
+  export function stat(path: string): { size: number };
+  export function mkdir(path: string): void;
+  export function readdir(path: string): string[];
+  export function open(path: string, flags: string): number;
+  export function write(fd: number, data: Uint8Array): number;
+  export function close(fd: number): void;
+  export function unlink(path: string): void;
+}
+
+declare const storage: {
+  getItem(name: string): string | null;
+  setItem(name: string, value: string): void;
+};
 declare const __netdev: { ip: string };
 declare function millis(): number;
+declare function analogRead(pin: number): number;

@@ -21,8 +21,7 @@ async function read(socket, count) {
     if (bytes) return bytes;
     if (socket.readableEnded || socket.destroyed) throw new Error('the client has gone');
     await new Promise((resolve) => {
-      socket.once('readable', resolve);
-      socket.once('close', resolve);
+      for (const event of ['readable', 'end', 'close']) socket.once(event, resolve);
     });
   }
 }
