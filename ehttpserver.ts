@@ -104,8 +104,10 @@ const enum Max {
   WRITE = 1024,
   /** An answer up to this size fits into lwIP's send buffer (8 segments), its head included. */
   AT_ONCE = 10240,
-  /** Bytes that may wait beside one body: a head and two segments. */
-  AHEAD = 9216,
+  /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
+  AHEAD = 11680,
+  /** Segments that may wait for it to be clear whose they are; above it the upgraded connection ends. */
+  BACKLOG = 16,
   /** Requests on one kept connection. */
   REQUESTS = 100,
   /** Fds parked at a time, of the driver's 16. */
@@ -127,6 +129,13 @@ const HEADER_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
 // ------------------------------------------------------------------------------------------------------ text and bytes
 
 const utf8Bytes = (text: string) => new TextEncoder().encode(text);
+
+function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const all = new Uint8Array(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
+}
 
 /** One character per byte; the bytes are arguments, so they must be few. */
 const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, bytes as any);
@@ -196,6 +205,10 @@ let now = 0;
 const connections: Connection[] = [];
 /** The connection whose bytes come to the listening socket. */
 let reader: Connection | null = null;
+/** The one beside it that speaks another protocol since its 101, and is heard on. */
+let upgraded: Connection | null = null;
+/** Segments for one of the two, until it is clear for which. */
+const backlog: Uint8Array[] = [];
 /** True once bytes have come to an accepted socket itself: a firmware that says whose bytes they are. */
 let routed = false;
 /** Fds of bound sockets, each with a PCB. */
@@ -267,10 +280,33 @@ function over(connection: Connection): void {
 /** It cannot be heard any more. If it was the reader, its PCB may take `ms` to come back for the next one. */
 function unheard(connection: Connection, ms: number): void {
   checkAt = 0;
+  if (upgraded === connection) upgraded = null;
   if (reader === connection) {
     reader = null;
     giveUpAt = now + ms;
   }
+}
+
+/** Bytes came to the listening socket. */
+function hear(data: Uint8Array): void {
+  // Only when the reader's bytes are parsed it is known whether its request ends with them.
+  if (!upgraded || (!backlog.length && !(reader && reader._in.length))) {
+    deliver(data);
+  } else if (backlog.push(new Uint8Array(data)) > Max.BACKLOG) {
+    backlog.length = upgraded._deadline = 0;
+    seal(upgraded);
+  }
+}
+
+/**
+ * Beside an upgraded connection the reader's bytes are those that begin a request line, as no frame of a WebSocket does, and the
+ * rest of a request that has begun.
+ */
+function deliver(data: Uint8Array): void {
+  const state = reader && reader._state;
+  const connection = !upgraded || state === State.HEAD || state === State.BODY || state === State.DRAIN
+    || (reader && /^[A-Z]+ \//.test(latin1(data.subarray(0, 16)))) ? reader : upgraded;
+  if (connection) receive(connection, data);
 }
 
 /** Takes every free PCB, then gives back as many as shall be free: so it need not know how many there are. */
@@ -311,8 +347,8 @@ export interface Stage {
   return(): void;
 }
 
-/** One client, and its current request. */
-interface Connection {
+/** @internal One client, and its current request. */
+export interface Connection {
   readonly _server: Server;
   /** -1 once it is over. */
   _fd: number;
@@ -342,7 +378,7 @@ interface Connection {
   _work: Iterator<any, any> | null;
   /** The client can use the connection for another request; once answered: it will. */
   _keep: boolean;
-  /** The answer comes before the request's end, so its client may still be sending: that is drained no longer than this. */
+  /** Not 0 when the answer comes before the request's end, so that its client may still be sending; drained no longer than this. */
   _drainUntil: number;
   _stage?: Stage;
 }
@@ -352,10 +388,7 @@ interface Connection {
  * by in time. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  const { _in } = connection;
-  const bytes = connection._in = new Uint8Array(_in.length + data.length);
-  bytes.set(_in);
-  bytes.set(data, _in.length);
+  const bytes = connection._in = concat(connection._in, data);
   if (bytes.length > connection._server._limits.maxBodyBytes + Max.AHEAD) {
     connection._in = NO_BYTES;
     connection._deadline = 0;
@@ -483,7 +516,7 @@ function step(connection: Connection): void {
       return;
   }
   // The answer takes its time: another client may be heard meanwhile.
-  if (reader === connection && !connection._drainUntil && !connection._keep) seal(connection);
+  if (reader === connection && !connection._drainUntil && !connection._keep && !connection._stage) seal(connection);
 }
 
 /** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
@@ -635,7 +668,7 @@ function answer(connection: Connection, reply: Reply): void {
   if (streamed && bodiless && bytes.return) bytes.return();
   connection._work = streamed && !bodiless ? bytes : null;
   connection._stage = response._stage;
-  connection._drainUntil = connection._state < State.HANDLER ? now + Ms.DRAIN : 0;
+  connection._drainUntil = +(connection._state < State.HANDLER);
   connection._keep = connection._keep && reader === connection && length < Max.AT_ONCE
     && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
   connection._state = State.ANSWER;
@@ -678,17 +711,42 @@ function answerOn(connection: Connection): boolean {
 }
 
 function finish(connection: Connection): void {
-  if (connection._stage) return;
-  if (connection._keep) {
+  if (connection._stage) {
+    if (reader === connection) {
+      unheard(connection, 0);
+      upgraded = connection;
+    }
+  } else if (connection._keep) {
     begin(connection);
     connection._deadline = now + Ms.IDLE;
   } else if (connection._drainUntil) {
-    connection._state = State.DRAIN;
-    connection._deadline = now + Ms.QUIET;
+    drain(connection);
   } else {
     end(connection);
   }
 }
+
+/** What the client still sends is discarded for a while: a reset would take from it what it has not read yet. */
+function drain(connection: Connection): void {
+  connection._state = State.DRAIN;
+  connection._stage = undefined;
+  connection._drainUntil = now + Ms.DRAIN;
+  connection._deadline = now + Ms.QUIET;
+}
+
+/** @internal What websocket.ts builds upon. */
+export const _seam = {
+  _checkUtf8: checkUtf8,
+  _concat: concat,
+  _drain: drain,
+  _end: end,
+  _flush: flush,
+  _isIterator: isIterator,
+  _progress: progress,
+  _utf8Bytes: utf8Bytes,
+  /** The connection beside which no other can be upgraded. */
+  _upgraded: () => upgraded,
+};
 
 // -------------------------------------------------------------------------------------------------------------- files
 
@@ -843,7 +901,7 @@ export class Server {
     const fd = dev.socket('AF_INET', 'STREAM');
     const listening = dev.get(fd);
     listening.accept_cb = (accepted) => { accept(this, accepted); };
-    listening.read_cb = (data) => { if (reader) receive(reader, data); };
+    listening.read_cb = hear;
     dev.bind(fd, dev.ip, port);
     dev.listen(fd);
     if (dev.errno) {
@@ -876,6 +934,7 @@ export class Server {
         else fail(connection, 500, undefined, this._limits.debug ? '' + error : '');
       }
     }
+    while (backlog.length && !(reader && reader._in.length)) deliver(backlog.shift()!);
     return NOT_DONE;
   }
 

@@ -26,16 +26,16 @@ function check({ name, blink, interval }: any): Errors {
   const errors: Errors = {};
   if (typeof name !== 'string' || !/^[^\x00-\x1f]{1,24}$/.test(name) || !name.trim()) errors.name = 'Please give it a name of 1 to 24 characters.';
   if (typeof blink !== 'boolean') errors.blink = 'Please say true or false.';
-  if (!(interval >= 50 && interval <= 5000 && interval % 1 === 0)) errors.interval = 'Please choose a whole number from 50 to 5000.';
+  if (typeof interval !== 'number' || interval % 1 !== 0 || interval < 50 || interval > 5000) errors.interval = 'Please choose a whole number from 50 to 5000.';
   return errors;
 }
 
 const anyOf = (errors: Errors) => Object.keys(errors).length > 0;
 
-/** JSON from outside; null if it is none. Brackets within brackets cost the board's small stack, so there may be only a few. */
+/** What a text in JSON stands for; null if it is none. */
 function parseJson(json: string | null): any {
   try {
-    return json && json.split(/[[{]/).length < 9 ? JSON.parse(json) : null;
+    return JSON.parse(json!);
   } catch (error) {
     return null;
   }
@@ -72,14 +72,14 @@ function formPage(values: { name: string, blink: boolean, interval: number | str
   const errorOf = (setting: string) => (errors[setting] ? '<em class="bad">' + escapeHtml(errors[setting]) + '</em>' : '');
   return page(settings.name, `
 <style>
-  label, em { display: block; margin: 8px 0; font-style: normal }
+  label, em { display: block; margin: 0 0 12px; font-style: normal }
   input:not([type=checkbox]) { box-sizing: border-box; width: 100%; padding: 8px; border: 1px solid #aab8b0; border-radius: 8px; font: inherit }
 </style>
 <section>
   <form method="post" action="/">
     <label>Name <input name="name" value="${escapeHtml(values.name)}">${errorOf('name')}</label>
     <label><input name="blink" type="checkbox"${values.blink ? ' checked' : ''}> The LED blinks</label>
-    <label>every ... milliseconds <input name="interval" inputmode="numeric" value="${escapeHtml('' + values.interval)}">${errorOf('interval')}</label>
+    <label>Milliseconds between on and off <input name="interval" inputmode="numeric" value="${escapeHtml('' + values.interval)}">${errorOf('interval')}</label>
     <p><button>Save</button> ${note}</p>
   </form>
 </section>
@@ -99,10 +99,12 @@ class Site extends Server {
     if (headers.origin && headers.origin !== 'http://' + headers.host) return new Response('This form belongs to another site', 403);
     const form = parseForm(body);
     if (!form) return new Response('This is not a form', 400);
-    const typed = { name: form.get('name') || '', blink: form.has('blink'), interval: form.get('interval') || '' };
-    const values = { ...typed, interval: +typed.interval };
+    const name = form.get('name') || '';
+    const blink = form.has('blink'); // a box without its check mark is not sent at all
+    const interval = form.get('interval') || '';
+    const values = { name, blink, interval: +interval };
     const errors = check(values);
-    if (anyOf(errors)) return new Response(formPage(typed, errors, '<span class="bad">Not saved.</span>'), 400, 'text/html');
+    if (anyOf(errors)) return new Response(formPage({ name, blink, interval }, errors, '<span class="bad">Not saved.</span>'), 400, 'text/html');
     save(values);
     return new Response('', 303, '', { location: '/?saved' }); // the browser gets the page anew: reloading it does not send the form again
   }
@@ -114,7 +116,9 @@ class Site extends Server {
 
   @route('/api/settings', 'PUT')
   put(_path: string, _query: string, _headers: RequestHeaders, body: Uint8Array) {
-    const values = parseJson(text(body));
+    const json = text(body);
+    // Brackets within brackets take a lot of the board's small stack, so there may be only a few.
+    const values = json && json.split(/[[{]/).length < 9 ? parseJson(json) : null;
     const errors = values ? check(values) : { json: 'Please send {"name": "...", "blink": true, "interval": 500}.' };
     if (anyOf(errors)) return new Response({ errors }, 400);
     save(values);

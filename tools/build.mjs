@@ -7,7 +7,7 @@ import * as esbuild from 'esbuild';
 import UglifyJS from 'uglify-js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const LIBRARY = ['ehttpserver'];
+const LIBRARY = ['ehttpserver', 'websocket'];
 
 /** Compiles the library files to ES5 with tsc (esbuild cannot), minifies them, and puts them and their types in `out`. */
 export async function buildLibrary(out = join(root, 'dist')) {
@@ -35,6 +35,7 @@ export async function buildLibrary(out = join(root, 'dist')) {
       nameCache,
     });
     if (error) throw error;
+    delete nameCache.vars; // each file has its own
     writeFileSync(join(out, `${name}.js`), code + '\n');
     writeFileSync(join(out, `${name}.d.ts`), readFileSync(join(lowered, `${name}.d.ts`)));
   }

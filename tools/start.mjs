@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Board } from '../test/board/index.mjs';
 import { buildExamples, buildLibrary, exampleSource, exampleSources } from './build.mjs';
+import { siteFiles } from './www.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const FIRMWARES = ['stock', 'routed'];
@@ -20,6 +21,9 @@ const HELP = `Usage: npm start -- [example] [--port 8080] [--firmware stock]
   --firmware   stock: what Kaluma's releases do; routed: received data comes to the connection
                that it belongs to. Default: stock
   --help       this text
+
+The board has the files of examples/www in its folder /www. Analog input 30, the temperature
+of its processor, goes up and down a little.
 
 Ctrl-C ends it.`;
 
@@ -90,6 +94,12 @@ class Console {
   }
 }
 
+/** Volts at the processor's thermometer, of the 3.3 that are 1: some 27 degrees, a degree more and less in the course of 20 seconds. */
+function warm(board) {
+  const degrees = () => 27 + Math.sin(board.now / 3000) + 0.1 * Math.random();
+  Object.defineProperty(board.pins, 30, { get: () => (0.706 - (degrees() - 27) * 0.001721) / 3.3 });
+}
+
 function load(board, code, source) {
   try {
     board.load(code, parse(source).base);
@@ -107,8 +117,10 @@ async function start({ example, port, firmware }) {
     network: 'node',
     wifi: 'off', // as after a reset: the program has to connect
     storage: { WIFI_SSID: 'emulated', WIFI_PASSWORD: 'emulated' },
+    files: siteFiles(),
     onConsole: (level, text) => output.print(level, text),
   });
+  warm(board);
   const ended = new Promise((done) => { for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, done); });
   try {
     load(board, code, source);

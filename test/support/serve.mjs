@@ -6,11 +6,17 @@ import { Board } from '../board/index.mjs';
 export const FIRMWARES = ['stock', 'routed'];
 
 const LIBRARY = fileURLToPath(new URL('../../dist/ehttpserver.js', import.meta.url));
+const WEBSOCKET = fileURLToPath(new URL('../../dist/websocket.js', import.meta.url));
 const code = readFileSync(LIBRARY, 'utf8');
 
 /** Loads what ships: the minified ES5, as a program on the board would. */
 export function loadLibrary(board) {
   return board.load(code, LIBRARY);
+}
+
+/** The same for the WebSocket extension, on top of that. */
+export function loadWebSocket(board, library) {
+  return board.load(readFileSync(WEBSOCKET, 'utf8'), WEBSOCKET, { modules: { './ehttpserver': library } });
 }
 
 /**

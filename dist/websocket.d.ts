@@ -1,0 +1,95 @@
+/**
+ * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
+ * The file reads top to bottom in the order in which data flows: upgrade, frames in, messages, handler, frames out, closing.
+ */
+import { Connection, RequestHeaders, Server, ServerOptions, Stage } from './ehttpserver';
+/** RFC 6455, section 5.2. */
+declare const enum Opcode {
+    CONTINUATION = 0,
+    TEXT = 1,
+    BINARY = 2,
+    CLOSE = 8,
+    PING = 9,
+    PONG = 10
+}
+export declare const WS_OPCODE_CONTINUATION = Opcode.CONTINUATION;
+export declare const WS_OPCODE_TEXT = Opcode.TEXT;
+export declare const WS_OPCODE_BINARY = Opcode.BINARY;
+export declare const WS_OPCODE_CLOSE = Opcode.CLOSE;
+export declare const WS_OPCODE_PING = Opcode.PING;
+export declare const WS_OPCODE_PONG = Opcode.PONG;
+/** A frame as it came, unmasked. */
+export interface Frame {
+    fin: boolean;
+    opcode: number;
+    payload: Uint8Array;
+}
+/** For `yield*`: yields until it has its value. */
+export interface Steps<T> {
+    next(): IteratorResult<undefined, T>;
+    [Symbol.iterator](): Steps<T>;
+}
+/** Limits and switches beside those of {@link ServerOptions}. */
+export interface WebSocketOptions extends ServerOptions {
+    /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
+    maxMessageBytes?: number;
+    /** Seconds between two pings; a client that leaves two unanswered is dropped. Default 20. */
+    pingSeconds?: number;
+    /** Origins that may connect beside the server's own, such as 'http://example.com'; '*' for all. Default none. */
+    origins?: string[];
+    /** Subprotocols; the first one that the client offers, too, is taken. Default none. */
+    protocols?: string[];
+}
+/**
+ * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
+ * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
+ */
+export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket) => unknown;
+/** One WebSocket, as its handler sees it. */
+export declare class WebSocket implements Stage {
+    _server: Server;
+    _connection: Connection;
+    _run?: (() => unknown) | undefined;
+    /** True once a close frame went either way, or the connection is lost. */
+    closed: boolean;
+    /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
+    closeCode: number;
+    /** Bytes that wait to go out. */
+    bufferedAmount: number;
+    /** Called with every whole message, if set: text as a string, binary as a Uint8Array. */
+    onmessage?: (data: string | Uint8Array) => void;
+    /** Called once, when the socket is closed, with {@link closeCode}. */
+    onclose?: (code: number) => void;
+    /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
+    recv(): Steps<string | Uint8Array | null>;
+    /**
+     * `yield*` it: the next frame, unmasked, or null once the socket is closed. From the first call on, the program sees all frames
+     * and does the protocol itself, pings, fragments and closing included.
+     */
+    recvFrame(): Steps<Frame | null>;
+    /**
+     * Queues a message at once; once the socket is closed, it is dropped.
+     * @param data a string goes out as text, a Uint8Array as binary
+     * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
+     */
+    send(data: string | Uint8Array): Steps<true>;
+    /** See {@link send}. */
+    sendText(text: string): Steps<true>;
+    /** See {@link send}. */
+    sendBinary(bytes: Uint8Array): Steps<true>;
+    /** See {@link send}; at most 125 bytes, default none. */
+    sendPing(bytes?: Uint8Array): Steps<true>;
+    /** See {@link send}; at most 125 bytes, default none. Pings are answered without it, but to {@link recvFrame}. */
+    sendPong(bytes?: Uint8Array): Steps<true>;
+    /**
+     * Closes the socket: RFC 6455, section 7.
+     * @param code default 1000
+     * @param reason at most 123 bytes as UTF-8
+     */
+    sendClose(code?: number, reason?: string): Steps<true>;
+}
+/** A {@link Server} whose routes may have the method 'WEBSOCKET', with a {@link WebSocketHandler}. */
+export interface WebSocketServer extends Server {
+}
+export declare const WebSocketServer: new (options?: WebSocketOptions) => WebSocketServer;
+export {};

@@ -1,0 +1,488 @@
+// The examples with pages, used as a person would use them: with Chromium, in the size of a phone.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { chromium } from 'playwright-core';
+import { buildExamples, exampleSource } from '../tools/build.mjs';
+import { siteFiles } from '../tools/www.mjs';
+import { Board } from './board/index.mjs';
+import { findProgram, Program, unlessFound } from './helpers/program.mjs';
+import { openProxy } from './helpers/socks.mjs';
+
+const NAMES = ['static', 'async', 'events', 'settings', 'upload'];
+const FIRMWARES = /** @type {const} */ (['stock', 'routed']);
+const CHROMIUM = findProgram('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome']);
+const skip = unlessFound(CHROMIUM, 'Chromium');
+const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const START = path('tools/start.mjs');
+const RESULTS = path('test-results');
+
+const ARGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+];
+const PHONE = { width: 390, height: 844 };
+/** A SYN of a browser may have to be repeated after 1, 3 and 7 seconds. */
+const PATIENCE = 20000;
+const THERMOMETER = 30;
+/** Where the browser finds it. A name, as a browser asks nobody the way to 127.0.0.1. */
+const BOARD = 'http://board/';
+
+const bundles = mkdtempSync(join(tmpdir(), 'ehttpserver-test-'));
+/** @type {import('playwright-core').Browser} */
+let browser;
+
+before(async () => {
+  mkdirSync(RESULTS, { recursive: true });
+  await buildExamples(NAMES.map((name) => exampleSource(name)), bundles);
+});
+after(() => rmSync(bundles, { recursive: true }));
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const seconds = (count) => AbortSignal.timeout(count * 1000);
+
+/** Starts an example on a new board, which then can be visited. */
+async function boot(name, { firmware = 'stock', port = 0, storage = {}, files = {}, degrees = () => 25 } = {}) {
+  const board = new Board({
+    firmware: /** @type {'stock' | 'routed'} */ (firmware), port,
+    network: 'node', wifi: 'off', storage: { WIFI_SSID: 'home', ...storage }, files: { ...siteFiles(), ...files },
+  });
+  Object.defineProperty(board.pins, THERMOMETER, { get: () => (0.706 - (degrees() - 27) * 0.001721) / 3.3 });
+  board.load(readFileSync(join(bundles, `${name}.js`), 'utf8'), `${name}.js`);
+  await board.start();
+  const real = await board.listening;
+  return { board, port: real, url: `http://127.0.0.1:${real}/` };
+}
+
+/** Boots an example, does something with it, stops it; no rule of the board may be broken. */
+async function withBoard(name, options, use) {
+  const started = await boot(name, options);
+  try {
+    await use(started);
+  } finally {
+    await started.board.stop();
+  }
+  assert.deepEqual(started.board.console.filter(({ level }) => level === 'error'), []);
+  started.board.check();
+}
+
+/** The same with a page that is open in the browser, which finds the board as on the air. What is seen at the end is kept as a picture. */
+async function withPage(name, options, use, picture = '') {
+  let proxy;
+  try {
+    await withBoard(name, options, async (started) => {
+      proxy = await openProxy(started.board);
+      const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2, proxy: { server: proxy.url } });
+      context.setDefaultTimeout(PATIENCE);
+      const errors = [];
+      context.on('weberror', (error) => errors.push(error.error().message));
+      try {
+        const page = await context.newPage();
+        await page.goto(BOARD);
+        await use({ ...started, context, page });
+        if (picture) await page.screenshot({ path: join(RESULTS, `example-${picture}.png`) });
+      } finally {
+        await context.close();
+      }
+      assert.deepEqual(errors, []);
+    });
+  } finally {
+    await proxy?.close();
+  }
+}
+
+/** One request in exactly this form; a URL of fetch() would be tidied up. */
+async function raw(port, method, target, { headers = {}, body = undefined } = {}) {
+  return await new Promise((resolve, reject) => {
+    const request = http.request({ host: '127.0.0.1', port, method, path: target, headers, agent: false, signal: seconds(20) }, (response) => {
+      const chunks = [];
+      response.on('data', (chunk) => chunks.push(chunk));
+      response.on('error', reject);
+      // When the connection is over: the next one would find the board occupied, and try again after a second.
+      response.socket.on('close', () => {
+        const answer = { status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString() };
+        setTimeout(resolve, 5, answer);
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/** Waits for a condition; says what there is instead when it does not come. */
+async function eventually(what, probe, wanted) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const found = await probe();
+    if (wanted(found)) return found;
+    assert.ok(Date.now() < end, `${what}: still ${JSON.stringify(found)}`);
+    await pause(50);
+  }
+}
+
+const seen = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
+
+describe('npm start', () => {
+  for (const name of NAMES) {
+    test(`runs ${name}`, async () => {
+      const program = new Program(process.execPath, [START, name, '--port', '0']);
+      try {
+        const [, url] = await program.prints(/Open (http:\S+)\n/);
+        const response = await fetch(url, { signal: seconds(20) });
+        assert.equal(response.status, 200);
+        assert.match(await response.text(), /^<!DOCTYPE html>/);
+      } finally {
+        assert.equal(await program.stop(), 0);
+      }
+      assert.equal(program.stderr, '');
+    });
+  }
+});
+
+describe('the examples in Chromium', { skip, timeout: 10 * 60000 }, () => {
+  before(async () => { browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS }); });
+  after(() => browser.close());
+
+  for (const firmware of FIRMWARES) {
+    describe(`on ${firmware} firmware`, () => {
+      test('static: a page of four files, whose script comes packed and runs', () => testStatic(firmware));
+      test('async: a slow answer, while the LED and other answers go on', () => testAsync(firmware));
+      test('events: a chart that moves, others are served meanwhile, and it goes on after a break', () => testEvents(firmware));
+      test('settings: a form whose settings survive a restart', () => testSettings(firmware));
+      test('upload: files to the board and back', () => testUpload(firmware));
+    });
+  }
+
+  test('events: goes on when the board has been switched off and on', testRestart);
+  test('events: a viewer too many waits until another one leaves', testViewers);
+});
+
+// -------------------------------------------------------------------------------------------------------------- static
+
+/** The picture on the canvas. */
+const globe = (page) => page.evaluate(() => /** @type {HTMLCanvasElement} */ (document.getElementById('globe')).toDataURL());
+
+async function testStatic(firmware) {
+  const script = readFileSync(path('examples/www-src/app.js'));
+  const packed = readFileSync(path('examples/www/app.js.gz'));
+  const kilobytes = ({ length }) => (length / 1024).toFixed(1);
+
+  await withPage('static', { firmware }, async ({ page, url, board }) => {
+    const words = `The globe is drawn by app.js: ${kilobytes(script)} KB of script, which `;
+    await seen(page, '#script', `${words}came from the board as ${kilobytes(packed)} KB.`);
+    assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('header')).backgroundColor), 'rgb(20, 83, 45)');
+    assert.equal(await page.evaluate(() => document.images[0].naturalWidth), 246);
+
+    const before = await globe(page);
+    await pause(200);
+    assert.notEqual(await globe(page), before, 'the globe stands still');
+    await page.mouse.move(195, 500);
+    await page.mouse.down();
+    await pause(50);
+    const held = await globe(page);
+    await pause(200);
+    assert.equal(await globe(page), held, 'the globe turns under the finger');
+    await page.mouse.move(255, 470);
+    await pause(50);
+    assert.notEqual(await globe(page), held, 'the globe does not follow the finger');
+    await page.mouse.up();
+    await page.screenshot({ path: join(RESULTS, `example-static-${firmware}.png`) });
+
+    const answer = await fetch(`${url}app.js`, { signal: seconds(20) });
+    assert.equal(answer.headers.get('content-encoding'), 'gzip');
+    assert.equal(answer.headers.get('cache-control'), 'max-age=86400');
+    assert.deepEqual(Buffer.from(await answer.arrayBuffer()), script);
+    assert.equal((await fetch(`${url}..%2Fsecret.txt`, { signal: seconds(20) })).status, 404);
+    assert.equal((await fetch(`${url}nothing.html`, { signal: seconds(20) })).status, 404);
+
+    await page.goto(BOARD);
+    await seen(page, '#script', `${words}your browser still had.`);
+    assert.equal(board.vitals().openFiles, 0);
+  });
+}
+
+test('static: the packed script is made of its source', () => {
+  assert.deepEqual(gunzipSync(readFileSync(path('examples/www/app.js.gz'))), readFileSync(path('examples/www-src/app.js')));
+});
+
+// --------------------------------------------------------------------------------------------------------------- async
+
+async function testAsync(firmware) {
+  await withPage('async', { firmware, degrees: () => 31.5 }, async ({ page, board }) => {
+    const count = async () => Number(await page.locator('#toggles').textContent());
+    await eventually('times that the LED was switched', count, (found) => found > 0);
+
+    await page.getByRole('button', { name: 'Measure' }).click();
+    assert.ok(await page.locator('#measure').isDisabled());
+    const counts = new Set();
+    const began = Date.now();
+    while (await page.locator('#measure').isDisabled()) {
+      counts.add(await count());
+      await pause(50);
+      assert.ok(Date.now() - began < PATIENCE, 'no answer');
+    }
+    assert.ok(Date.now() - began > 1500, `measured in only ${Date.now() - began} ms`);
+    assert.equal(await page.locator('#celsius').textContent(), '31.5');
+    assert.ok(counts.size >= 3, `numbers that were seen meanwhile: ${[...counts]}`);
+
+    const gaps = board.pinLog.slice(1).map(([at], i) => at - board.pinLog[i][0]);
+    assert.ok(gaps.length > 15 && gaps.every((gap) => gap > 95), gaps.join(' '));
+    const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
+    assert.ok(mean < 115, `the LED was switched every ${mean} ms`);
+  }, `async-${firmware}`);
+}
+
+// -------------------------------------------------------------------------------------------------------------- events
+
+/** A thermometer whose readings count: one hundredth of a degree more each time. So a reading that is lost or comes twice shows. */
+function counter(from = 2000) {
+  let hundredths = from;
+  return () => hundredths++ / 100;
+}
+
+/** What the chart is made of, in hundredths of a degree. */
+const readings = (page) => page.evaluate('values.map((value) => Math.round(value * 100))');
+const points = async (page) => ((await page.locator('#line').getAttribute('points')) ?? '').split(' ').length;
+
+/** Waits for so many more readings. */
+async function more(page, count) {
+  const before = (await readings(page)).at(-1) ?? -Infinity;
+  return eventually('readings', () => readings(page), (found) => found.at(-1) >= before + count || (before === -Infinity && found.length >= count));
+}
+
+function assertConsecutive(values) {
+  values.slice(1).forEach((value, i) => assert.equal(value, values[i] + 1, `a gap, or a reading that came twice: ${values}`));
+}
+
+async function testEvents(firmware) {
+  await withPage('events', { firmware, degrees: counter() }, async ({ page, board, url }) => {
+    await seen(page, '#state', 'Live');
+    await eventually('points of the chart', () => points(page), (found) => found >= 12);
+    assert.equal(Number(await page.locator('#now').textContent()) * 100 >= 2005, true);
+
+    const began = performance.now();
+    const answers = [];
+    for (let i = 0; i < 5; i++) answers.push((await fetch(url, { signal: seconds(20) })).status);
+    assert.deepEqual(answers, [200, 200, 200, 200, 200]);
+    assert.ok(performance.now() - began < 10000, `five pages beside the stream took ${performance.now() - began} ms`);
+
+    const requests = [];
+    page.on('request', (request) => requests.push(request));
+    for (const { socket } of board.network.wires) socket.resetAndDestroy();
+    await seen(page, '#state', 'No connection, trying again...');
+    await seen(page, '#state', 'Live');
+    const values = await more(page, 8);
+    assertConsecutive(values);
+    const [again] = requests.filter((request) => request.url().endsWith('/events'));
+    assert.match((await again.allHeaders())['last-event-id'], /^\d+$/);
+  }, `events-${firmware}`);
+}
+
+async function testRestart() {
+  const first = await boot('events', { degrees: counter(2000) });
+  const page = await browser.newPage({ viewport: PHONE });
+  let second;
+  try {
+    page.setDefaultTimeout(PATIENCE);
+    await page.goto(first.url);
+    await more(page, 12);
+    await first.board.stop();
+    first.board.check();
+    await seen(page, '#state', 'No connection, trying again...');
+    const before = await readings(page);
+    second = await boot('events', { degrees: counter(5000), port: first.port });
+    await seen(page, '#state', 'Live');
+    const values = await eventually('readings', () => readings(page), (found) => found.at(-1) >= 5008);
+    assert.deepEqual(values.slice(0, before.length), before);
+    assert.equal(values[before.length], 5000, 'the new board has been measuring since it was switched on');
+    assertConsecutive(values.slice(before.length));
+  } finally {
+    await page.close();
+    await first.board.stop();
+    await second?.board.stop();
+  }
+  second.board.check();
+}
+
+async function testViewers() {
+  await withPage('events', { degrees: counter() }, async ({ page, context }) => {
+    await seen(page, '#state', 'Live');
+    const others = [];
+    for (let i = 0; i < 3; i++) {
+      others[i] = await context.newPage();
+      await others[i].goto(BOARD);
+      if (i < 2) await seen(others[i], '#state', 'Live');
+    }
+    await seen(others[2], '#state', 'No connection, trying again...');
+    await others[0].close();
+    await seen(others[2], '#state', 'Live');
+    assertConsecutive(await more(page, 2));
+  });
+}
+
+// ------------------------------------------------------------------------------------------------------------ settings
+
+const DEFAULTS = { name: 'My Pico W', blink: true, interval: 500 };
+const stored = (board) => Object.fromEntries(Array.from({ length: board.storage.length }, (_, i) => board.storage.key(i)).map((key) => [key, board.storage.getItem(key)]));
+
+async function fillIn(page, { name, blink, interval }) {
+  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('The LED blinks').setChecked(blink);
+  await page.getByLabel('Milliseconds between on and off').fill(interval);
+  await page.getByRole('button', { name: 'Save' }).click();
+}
+
+async function filledIn(page) {
+  return {
+    name: await page.getByLabel('Name').inputValue(),
+    blink: await page.getByLabel('The LED blinks').isChecked(),
+    interval: await page.getByLabel('Milliseconds between on and off').inputValue(),
+  };
+}
+
+async function testSettings(firmware) {
+  const chosen = { name: '<i>"Küche" & Co</i> 😀', blink: true, interval: 100 };
+  const typed = { ...chosen, interval: '100' };
+  const api = async (url) => (await fetch(`${url}api/settings`, { signal: seconds(20) })).json();
+  let storage;
+
+  await withPage('settings', { firmware }, async ({ page, board, url }) => {
+    assert.deepEqual(await filledIn(page), { ...DEFAULTS, interval: '500' });
+    await fillIn(page, { name: 'x'.repeat(25), blink: true, interval: '7 "' });
+    await seen(page, 'em', 'Please give it a name of 1 to 24 characters.');
+    await seen(page, 'em', 'Please choose a whole number from 50 to 5000.');
+    assert.deepEqual(await filledIn(page), { name: 'x'.repeat(25), blink: true, interval: '7 "' });
+    await page.screenshot({ path: join(RESULTS, `example-settings-errors-${firmware}.png`) });
+    assert.deepEqual(await api(url), DEFAULTS);
+    assert.equal(board.storage.getItem('SETTINGS'), null);
+
+    await fillIn(page, typed);
+    await seen(page, 'form', 'Saved.');
+    assert.equal(page.url(), `${BOARD}?saved`);
+    assert.equal(await page.locator('h1').textContent(), chosen.name);
+    assert.equal(await page.title(), chosen.name);
+    assert.equal(await page.locator('i').count(), 0, 'the name has become HTML');
+    assert.deepEqual(await filledIn(page), typed);
+    assert.deepEqual(await api(url), chosen);
+
+    const before = board.pinLog.length;
+    await pause(1000);
+    const changes = board.pinLog.length - before;
+    assert.ok(changes >= 8 && changes <= 11, `the LED changed ${changes} times in a second`);
+    storage = stored(board);
+    assert.equal(Buffer.byteLength(storage.SETTINGS), 200);
+  }, `settings-${firmware}`);
+
+  await withPage('settings', { firmware, storage }, async ({ page, board, port }) => {
+    assert.equal(await page.locator('h1').textContent(), chosen.name);
+    assert.deepEqual(await filledIn(page), typed);
+
+    await fillIn(page, { ...typed, name: 'Off', blink: false });
+    await seen(page, 'form', 'Saved.');
+    await pause(300);
+    assert.equal(board.pins.LED, 0);
+    assert.equal(Buffer.byteLength(board.storage.getItem('SETTINGS')), 200);
+    await testSettingsApi(board, port);
+  });
+
+  await withBoard('settings', { firmware, storage: { SETTINGS: '{"name":' } }, async ({ url }) => assert.deepEqual(await api(url), DEFAULTS));
+}
+
+async function testSettingsApi(board, port) {
+  const put = (body) => raw(port, 'PUT', '/api/settings', { body, headers: { 'content-type': 'application/json' } });
+  const post = (body, headers) => raw(port, 'POST', '/', { body, headers });
+  const unchanged = { name: 'Off', blink: false, interval: 100 };
+  const form = 'name=A&interval=100';
+
+  for (const [body, errors] of [
+    ['{"name":"","blink":1,"interval":"100"}', {
+      name: 'Please give it a name of 1 to 24 characters.', blink: 'Please say true or false.', interval: 'Please choose a whole number from 50 to 5000.',
+    }],
+    ['{"name":"A","blink":true,"interval":49}', { interval: 'Please choose a whole number from 50 to 5000.' }],
+    ['{"name":"A","blink":true,"interval":99.5}', { interval: 'Please choose a whole number from 50 to 5000.' }],
+    ...['', '{', 'null', '[[[[[[[[[[[[', Buffer.of(0x22, 0xFF, 0x22)].map((body) => [body, { json: 'Please send {"name": "...", "blink": true, "interval": 500}.' }]),
+  ]) {
+    const { status, text } = await put(body);
+    assert.deepEqual([body, status, JSON.parse(text)], [body, 400, { errors }]);
+  }
+  assert.equal((await put(' '.repeat(1025))).status, 413);
+  assert.equal((await post('name=%zz&interval=100')).status, 400);
+  assert.equal((await post(Buffer.of(0xFF))).status, 400);
+  assert.equal((await post(form, { origin: 'http://elsewhere.example' })).status, 403);
+  assert.deepEqual(JSON.parse((await raw(port, 'GET', '/api/settings')).text), unchanged);
+
+  const { status, text } = await put('{"name":"From a program","blink":true,"interval":50,"more":1}');
+  assert.deepEqual([status, JSON.parse(text)], [200, { name: 'From a program', blink: true, interval: 50 }]);
+  assert.deepEqual(JSON.parse(board.storage.getItem('SETTINGS')), { name: 'From a program', blink: true, interval: 50 });
+  const { status: found, headers } = await post(`${form}0&blink=on`, { origin: `http://127.0.0.1:${port}` });
+  assert.deepEqual([found, headers.location], [303, '/?saved']);
+}
+
+// -------------------------------------------------------------------------------------------------------------- upload
+
+const LIMIT = 16384;
+const bytes = (length) => Buffer.from(Uint8Array.from({ length }, (_, at) => (at ^ at >> 8) & 255));
+const chosenFile = (name, buffer) => ({ name, mimeType: 'application/octet-stream', buffer });
+const fileOf = (board, name) => board.fs.files.get(`/upload/${name}`);
+const rows = (page) => page.locator('li').allTextContents();
+
+async function testUpload(firmware) {
+  const hello = Buffer.from('Grüße!\n');
+  await withPage('upload', { firmware }, async ({ page, board, port }) => {
+    await seen(page, '#none', 'There are no files yet.');
+    await page.locator('#chosen').setInputFiles([chosenFile('Grüße & <b>.txt', hello), chosenFile('full.bin', bytes(LIMIT)), chosenFile('page.html', Buffer.from('<h1>x'))]);
+    await seen(page, '#news div', 'page.html is on the board.');
+    await eventually('files in the list', () => rows(page), (found) => found.length === 3);
+    assert.deepEqual(await rows(page), ['Grüße & <b>.txt0.0 KBDelete', 'full.bin16.0 KBDelete', 'page.html0.0 KBDelete']);
+    assert.deepEqual(await page.locator('#news div').allTextContents(), ['Grüße & <b>.txt', 'full.bin', 'page.html'].map((name) => `${name} is on the board.`));
+    assert.deepEqual(Buffer.from(fileOf(board, 'full.bin').data), bytes(LIMIT));
+    assert.deepEqual(Buffer.from(fileOf(board, 'Grüße & <b>.txt').data), hello);
+
+    for (const [name, content] of /** @type {const} */ ([['full.bin', bytes(LIMIT)], ['Grüße & <b>.txt', hello], ['page.html', Buffer.from('<h1>x')]])) {
+      const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name }).click()]);
+      assert.deepEqual(readFileSync(await download.path()), content, name);
+    }
+
+    for (const size of [LIMIT + 1, 300000]) {
+      await page.locator('#chosen').setInputFiles([chosenFile('large.bin', bytes(size)), chosenFile('small.txt', Buffer.from('' + size))]);
+      await seen(page, '#news .bad', 'large.bin is too large: the board takes up to 16 KB.');
+      await seen(page, '#news div', 'small.txt is on the board.');
+      assert.equal(fileOf(board, 'large.bin'), undefined);
+      assert.equal(Buffer.from(fileOf(board, 'small.txt').data).toString(), '' + size);
+    }
+    await page.screenshot({ path: join(RESULTS, `example-upload-${firmware}.png`) });
+
+    await page.locator('#chosen').setInputFiles([chosenFile(`${'n'.repeat(60)}.txt`, hello)]);
+    await seen(page, '#news .bad', `The board takes no file of the name ${'n'.repeat(60)}.txt.`);
+    await page.locator('li').filter({ hasText: 'page.html' }).getByRole('button', { name: 'Delete' }).click();
+    await eventually('files in the list', () => rows(page), (found) => found.length === 3 && !found.some((row) => row.includes('page.html')));
+    assert.equal(fileOf(board, 'page.html'), undefined);
+    await testNames(board, port);
+    assert.equal(board.vitals().openFiles, 0);
+  });
+
+  await withPage('upload', { firmware, files: { '/big.bin': bytes(500000) } }, async ({ page, board }) => {
+    await page.locator('#chosen').setInputFiles([chosenFile('late.bin', bytes(LIMIT)), chosenFile('note.txt', hello)]);
+    await seen(page, '#news .bad', 'There is no room left for late.bin.');
+    await seen(page, '#news div', 'note.txt is on the board.');
+    assert.equal(fileOf(board, 'late.bin'), undefined);
+  });
+}
+
+/** Names that could mean something else than a file in the folder. */
+async function testNames(board, port) {
+  const before = [...board.fs.files.keys()];
+  for (const name of ['', '.', '..', '%2e%2e', '..%2Fwww%2Findex.html', '../www/index.html', 'a/b', 'a%2Fb', 'a%5Cb', 'a..b', 'a%00b', 'n'.repeat(61), '%F0%9F%98%80']) {
+    assert.equal((await raw(port, 'PUT', `/files/${name}`, { body: 'x' })).status, 400, name);
+    assert.equal((await raw(port, 'GET', `/files/${name}`)).status, 404, name);
+    assert.equal((await raw(port, 'DELETE', `/files/${name}`)).status, 404, name);
+  }
+  assert.deepEqual([...board.fs.files.keys()], before);
+  assert.equal((await raw(port, 'PUT', `/files/${'n'.repeat(60)}`, { body: 'x' })).status, 201);
+  assert.equal((await raw(port, 'GET', '/files/small.txt')).headers['content-disposition'], 'attachment');
+}

@@ -1,0 +1,234 @@
+// What each request for a WebSocket gets, in literal bytes: at once, byte by byte and cut in two at every point, on both firmwares.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { deliveries, exchange, FIRMWARES } from './support/serve.mjs';
+import { acceptOf, frame, handshake, KEY, openPeer, Peer, recorder, serveWebSocket, SWITCHED, TEXT } from './support/websocket.mjs';
+
+const routes = (server) => {
+  server.route('/page', 'GET', () => 'page');
+  server.route('/both', 'GET', () => 'plain');
+  server.route('/both', 'WEBSOCKET', function* (path, headers, ws) { yield* ws.recv(); });
+  server.route('/room/(\\w+)', 'WEBSOCKET', function* (path, headers, ws) { yield* ws.recv(); });
+};
+
+/** {close} stands for the header of an answer that ends the connection, which on routed firmware is every one. */
+const refusal = (status, headers = '') =>
+  `HTTP/1.1 ${status} \r\n${headers}content-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\n{close}\r\n${status}`;
+const NOT_ASKED = refusal(426, 'upgrade: websocket\r\n');
+const OTHER_VERSION = refusal(426, 'upgrade: websocket\r\nsec-websocket-version: 13\r\n');
+const withProtocol = (name) => SWITCHED.replace(/\r\n$/, `sec-websocket-protocol: ${name}\r\n\r\n`);
+
+const TABLE = [
+  ['the sample of the RFC', handshake(), SWITCHED],
+  ['what Firefox sends', handshake({ Connection: 'keep-alive, Upgrade', Origin: 'http://x', 'Sec-WebSocket-Extensions': 'permessage-deflate' }), SWITCHED],
+  ['tokens in other case', handshake({ Upgrade: 'WebSocket', Connection: 'UPGRADE' }), SWITCHED],
+  ['tokens last in their lists', handshake({ Upgrade: 'foo/2 , websocket', Connection: 'foo ,bar,upgrade' }), SWITCHED],
+  ['tokens first in their lists', handshake({ Upgrade: 'websocket,foo', Connection: 'upgrade, keep-alive' }), SWITCHED],
+  ['tokens in repeated headers', handshake({ Upgrade: ['foo', 'websocket'], Connection: ['keep-alive', 'Upgrade'] }), SWITCHED],
+  ['lists with empty members', handshake({ Upgrade: ',websocket,', Connection: ', ,Upgrade' }), SWITCHED],
+  ['header names in other case', handshake().replace(/^[\w-]+:/gm, (name) => name.toUpperCase()), SWITCHED],
+  ['a query', handshake({ path: '/ws?a=b' }), SWITCHED],
+  ['a path that is a regular expression', handshake({ path: '/room/kitchen' }), SWITCHED],
+  ['a path that has a page, too', handshake({ path: '/both' }), SWITCHED],
+  ['a later minor version of HTTP', handshake({ version: '1.2' }), SWITCHED],
+
+  ['a page beside the sockets', 'GET /both HTTP/1.1\r\nhost: x\r\n\r\n', 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 5\r\n{close}\r\nplain'],
+  ['a plain GET', 'GET /ws HTTP/1.1\r\nhost: x\r\n\r\n', NOT_ASKED],
+  ['no Upgrade', handshake({ Upgrade: undefined }), NOT_ASKED],
+  ['no Connection', handshake({ Connection: undefined }), NOT_ASKED],
+  ['Upgrade to something else', handshake({ Upgrade: 'h2c' }), NOT_ASKED],
+  ['Upgrade to something longer', handshake({ Upgrade: 'websockets' }), NOT_ASKED],
+  ['Connection with something longer', handshake({ Connection: 'no-upgrade' }), NOT_ASKED],
+  ['Connection without the token', handshake({ Connection: 'keep-alive' }), NOT_ASKED],
+  ['HTTP/1.0', handshake({ version: '1.0' }), NOT_ASKED, 'close'],
+  ['a method of the name WEBSOCKET', handshake({ method: 'WEBSOCKET' }), NOT_ASKED],
+
+  ...[undefined, '', '8', '12', '14', '013', '13.0', ['13', '13']].map((version) =>
+    [`version ${version}`, handshake({ 'Sec-WebSocket-Version': version }), OTHER_VERSION]),
+  ...[
+    undefined, '', 'AAAA', 'dGhlIHNhbXBsZSBub25jZQ', 'dGhlIHNhbXBsZSBub25j', 'dGhlIHNhbXBsZSBub25jZTE=', 'dGhlIHNhbXBsZSBub25jZTEy', 'dGhlIHNhbXBsZSBub25jZ===',
+    'dGhlIHNhbXBsZS!ub25jZQ==', 'dGhlIHNhbXBsZS-ub25jZQ==', 'dGhlIHNhbXBs ZSBub25jZQ==', `${KEY}${KEY}`, [KEY, KEY],
+  ].map((key) => [`the key ${key}`, handshake({ 'Sec-WebSocket-Key': key }), refusal(400)]),
+
+  ['an unknown path', handshake({ path: '/nowhere' }), refusal(404)],
+  ['a path that only has a page', handshake({ path: '/page' }), refusal(404)],
+  ['a path that is longer', handshake({ path: '/ws/' }), refusal(404)],
+  ['an unknown path with everything else wrong', handshake({ path: '/nowhere', 'Sec-WebSocket-Version': '1', 'Sec-WebSocket-Key': 'x', Origin: 'http://evil' }), refusal(404)],
+
+  ['its own origin', handshake({ Host: 'board.local', Origin: 'http://board.local' }), SWITCHED],
+  ['its own origin over TLS', handshake({ Host: 'board.local', Origin: 'https://board.local' }), SWITCHED],
+  ['its own origin with a port', handshake({ Host: '192.168.4.1:8080', Origin: 'http://192.168.4.1:8080' }), SWITCHED],
+  ['its own origin, Host in capitals', handshake({ Host: 'PICO', Origin: 'http://pico' }), SWITCHED],
+  ...['http://evil', 'http://evil/x', 'http://x.evil', 'http://evil.x', 'http://xx', 'http://x:81', 'null', 'x', 'http://', 'file://', 'ftp://x', 'http://x@evil', 'http://http://x', 'evil http://x'].map((origin) =>
+    [`the origin ${origin}`, handshake({ Origin: origin }), origin === 'x' ? undefined : refusal(403)]),
+].filter(([, , expected]) => expected);
+
+/** What the table says, on one kind of firmware. */
+const expectedOn = (firmware, expected, always) => expected.replace('{close}', firmware === 'routed' || always ? 'connection: close\r\n' : '');
+
+for (const firmware of FIRMWARES) {
+  describe(`${firmware} firmware`, () => {
+    for (const [name, request, expectation, always] of TABLE) {
+      test(name, () => {
+        const expected = expectedOn(firmware, expectation, always);
+        for (const { how, pieces } of deliveries(request)) {
+          const { board } = serveWebSocket({ firmware, routes });
+          const client = exchange(board, pieces, expected.length);
+          assert.equal(client.text, expected, how);
+          assert.equal(client.wasReset, false, how);
+          assert.equal(client.ended, expected.includes('connection: close'), how);
+          board.check();
+        }
+      });
+    }
+
+    test('POST with all the headers of a handshake is refused', () => {
+      const { board } = serveWebSocket({ firmware, routes });
+      const client = exchange(board, [handshake({ method: 'POST' })], 1000, { ms: 20 });
+      assert.match(client.text, /^HTTP\/1.1 (405|426) /);
+      board.check();
+    });
+
+    test('200 random keys are accepted as node:crypto says', () => {
+      const { board } = serveWebSocket({ firmware });
+      for (let n = 0; n < 200; n++) {
+        const key = Buffer.from(Array.from({ length: 16 }, (_, i) => (n * 131 + i * i * 29 + (n * i) ** 3) & 255)).toString('base64');
+        const peer = openPeer(board, { headers: { 'Sec-WebSocket-Key': key } });
+        assert.equal(peer.client.text, SWITCHED.replace(acceptOf(KEY), acceptOf(key)));
+        peer.close();
+        board.runUntil(() => peer.over);
+        board.run(5);
+      }
+      board.check();
+    });
+
+    test('the options origins and "*" let others in, and only those', () => {
+      const statusWith = (origins, origin) => {
+        const { board } = serveWebSocket({ firmware, options: { origins } });
+        const client = exchange(board, [handshake({ Origin: origin })], 1000, { ms: 20 });
+        board.check();
+        return client.text.slice(9, 12);
+      };
+      assert.equal(statusWith(['http://a', 'https://b:1'], 'http://a'), '101');
+      assert.equal(statusWith(['http://a', 'https://b:1'], 'https://b:1'), '101');
+      assert.equal(statusWith(['http://a', 'https://b:1'], 'http://x'), '101');
+      assert.equal(statusWith(['http://a', 'https://b:1'], 'http://b:1'), '403');
+      assert.equal(statusWith(['http://a', 'https://b:1'], 'http://a.b'), '403');
+      assert.equal(statusWith(['*'], 'http://anything'), '101');
+      assert.equal(statusWith(['*'], 'null'), '101');
+    });
+
+    test('the first of the option protocols that the client offers, too, is taken', () => {
+      const answerWith = (protocols, offer) => {
+        const { board } = serveWebSocket({ firmware, options: { protocols } });
+        const client = exchange(board, [handshake({ 'Sec-WebSocket-Protocol': offer })], 1000, { ms: 20 });
+        board.check();
+        return client.text;
+      };
+      assert.equal(answerWith(['chat', 'json'], 'json, chat'), withProtocol('chat'));
+      assert.equal(answerWith(['chat', 'json'], 'xml,json'), withProtocol('json'));
+      assert.equal(answerWith(['chat', 'json'], ['xml', 'json']), withProtocol('json'));
+      assert.equal(answerWith(['chat'], 'superchat'), SWITCHED);
+      assert.equal(answerWith(['chat'], 'Chat'), SWITCHED);
+      assert.equal(answerWith(['chat'], undefined), SWITCHED);
+      assert.equal(answerWith(undefined, 'chat'), SWITCHED);
+    });
+
+    test('the handler gets the decoded path, the headers and the server as `this`', () => {
+      const calls = [];
+      const { board, server } = serveWebSocket({
+        firmware,
+        routes: (each) => each.route('/r/(.*)', 'WEBSOCKET', function (path, headers, ws) { calls.push([this, path, headers['sec-websocket-protocol'], headers.cookie, typeof ws.send]); }),
+      });
+      openPeer(board, { path: '/r/k%C3%BCche', headers: { 'Sec-WebSocket-Protocol': 'a, b', Cookie: 'id=1' } });
+      board.run(5);
+      assert.equal(calls.length, 1);
+      assert.equal(calls[0][0], server);
+      assert.deepEqual(calls[0].slice(1), ['/r/küche', 'a, b', 'id=1', 'function']);
+      board.check();
+    });
+
+    test('no handler runs for a handshake that is refused', () => {
+      let calls = 0;
+      const { board } = serveWebSocket({ firmware, handler: () => { calls++; } });
+      for (const headers of [{ 'Sec-WebSocket-Version': '12' }, { 'Sec-WebSocket-Key': 'x' }, { Origin: 'http://evil' }, { Upgrade: undefined }]) {
+        exchange(board, [handshake(headers)], 1000, { ms: 20 }).end();
+        board.run(100);
+      }
+      assert.equal(calls, 0);
+      board.check();
+    });
+
+    test('frames in the same segment as the handshake, or right behind it, are not lost', () => {
+      for (const cut of [0, 1, 7, 20]) {
+        const { seen, handler } = recorder();
+        const { board } = serveWebSocket({ firmware, handler });
+        const request = Buffer.concat([Buffer.from(handshake()), frame(TEXT, 'early'), frame(TEXT, 'bird')]).toString('latin1');
+        exchange(board, cut ? [request.slice(0, -cut), request.slice(-cut)] : [request], SWITCHED.length);
+        assert.deepEqual(seen.messages, ['early', 'bird']);
+        board.check();
+      }
+    });
+
+    test('routes of sockets belong to one server; pages go on as before', () => {
+      const { board } = serveWebSocket({ firmware, routes });
+      const text = exchange(board, ['GET /page HTTP/1.1\r\nhost: x\r\n\r\n'], 1000, { ms: 20 }).text;
+      assert.match(text, /\r\n\r\npage$/);
+      board.check();
+    });
+  });
+}
+
+test('stock: the connection that brought a page can become the socket', () => {
+  const { seen, handler } = recorder();
+  const { board } = serveWebSocket({ firmware: 'stock', handler, routes });
+  const client = board.connect({ port: 80 });
+  client.send('GET /page HTTP/1.1\r\nhost: x\r\n\r\n');
+  board.runUntil(() => client.text.endsWith('page'));
+  const before = client.text.length;
+  client.send(handshake());
+  board.runUntil(() => client.text.length > before);
+  assert.equal(client.text.slice(before), SWITCHED);
+  client.send(frame(TEXT, 'here'));
+  board.run(5000);
+  assert.equal(client.ended, false, 'it is not a kept connection any more');
+  client.send(frame(TEXT, 'still'));
+  board.run(5);
+  assert.deepEqual(seen.messages, ['here', 'still']);
+  board.check();
+});
+
+test('stock: a second socket is told 503 and to come back, and gets in once the first has closed', () => {
+  const { board } = serveWebSocket({ firmware: 'stock' });
+  const first = openPeer(board);
+  const second = new Peer(board);
+  board.runUntil(() => second.answered, 5000);
+  assert.equal(second.client.text, refusal(503, 'retry-after: 1\r\n').replace('{close}', ''));
+  second.client.end();
+  first.close();
+  board.runUntil(() => first.over);
+  const third = openPeer(board);
+  assert.equal(third.client.text, SWITCHED);
+  board.check();
+});
+
+test('stock: a refused handshake leaves room for a good one on the same connection', () => {
+  const { board } = serveWebSocket({ firmware: 'stock' });
+  const client = board.connect({ port: 80 });
+  client.send(handshake({ 'Sec-WebSocket-Version': '8' }));
+  board.run(20);
+  const before = client.text.length;
+  client.send(handshake());
+  board.run(20);
+  assert.equal(client.text.slice(before), SWITCHED);
+  board.check();
+});
+
+test('routed: several sockets are open side by side', () => {
+  const { board } = serveWebSocket({ firmware: 'routed' });
+  const peers = [1, 2, 3, 4].map(() => openPeer(board));
+  board.run(100);
+  assert.deepEqual(peers.map((peer) => peer.client.text), [SWITCHED, SWITCHED, SWITCHED, SWITCHED]);
+  assert.deepEqual(peers.map((peer) => peer.client.ended), [false, false, false, false]);
+  board.check();
+});

@@ -1,0 +1,479 @@
+/**
+ * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
+ * The file reads top to bottom in the order in which data flows: upgrade, frames in, messages, handler, frames out, closing.
+ */
+import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, Stage, _seam } from './ehttpserver';
+
+const { _checkUtf8, _concat, _drain, _end, _flush, _isIterator, _progress, _utf8Bytes, _upgraded } = _seam;
+
+// ---------------------------------------------------------------------------------------------------------- contract
+
+/** RFC 6455, section 5.2. */
+const enum Opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 }
+
+export const WS_OPCODE_CONTINUATION = Opcode.CONTINUATION;
+export const WS_OPCODE_TEXT = Opcode.TEXT;
+export const WS_OPCODE_BINARY = Opcode.BINARY;
+export const WS_OPCODE_CLOSE = Opcode.CLOSE;
+export const WS_OPCODE_PING = Opcode.PING;
+export const WS_OPCODE_PONG = Opcode.PONG;
+
+/** A frame as it came, unmasked. */
+export interface Frame { fin: boolean; opcode: number; payload: Uint8Array; }
+
+/** For `yield*`: yields until it has its value. */
+export interface Steps<T> { next(): IteratorResult<undefined, T>; [Symbol.iterator](): Steps<T>; }
+
+/** Limits and switches beside those of {@link ServerOptions}. */
+export interface WebSocketOptions extends ServerOptions {
+  /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
+  maxMessageBytes?: number;
+  /** Seconds between two pings; a client that leaves two unanswered is dropped. Default 20. */
+  pingSeconds?: number;
+  /** Origins that may connect beside the server's own, such as 'http://example.com'; '*' for all. Default none. */
+  origins?: string[];
+  /** Subprotocols; the first one that the client offers, too, is taken. Default none. */
+  protocols?: string[];
+}
+
+/**
+ * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
+ * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
+ */
+export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket) => unknown;
+
+declare function btoa(bytes: Uint8Array): string;
+declare function millis(): number;
+declare class TextDecoder { constructor(encoding: string); decode(bytes: Uint8Array): string; }
+
+type Limits = Required<WebSocketOptions>;
+
+// ----------------------------------------------------------------------------------------------------------- numbers
+
+const enum Max {
+  /** Bytes of payload unmasked at a step: two segments. */
+  STEP = 2920,
+  /** Bytes of a control frame's payload. */
+  CONTROL = 125,
+}
+
+const enum Code { NORMAL = 1000, PROTOCOL = 1002, NONE = 1005, LOST = 1006, BAD_DATA = 1007, TOO_BIG = 1009, FAILED = 1011 }
+
+const WAIT = { done: false } as IteratorResult<undefined, any>;
+const ITERATOR = typeof Symbol === 'function' ? Symbol.iterator : '@@iterator' as any;
+/** 16 bytes in base64. */
+const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
+
+/** Steps until `value` gives something. */
+function steps<T>(value: () => T | undefined): Steps<T> {
+  const iterator: any = {
+    next: () => {
+      const result = value();
+      return result === undefined ? WAIT : { done: true, value: result };
+    },
+  };
+  iterator[ITERATOR] = () => iterator;
+  return iterator;
+}
+
+// ----------------------------------------------------------------------------------------------------------- upgrade
+
+/** The members of a comma-separated header: RFC 9110, section 5.6.1. */
+const members = (header?: string): string[] => (header || '').split(',').map((member) => member.trim());
+
+const hasToken = (header: string | undefined, token: string) => members((header || '').toLowerCase()).indexOf(token) >= 0;
+
+/** The request that is being answered, if it asks for a WebSocket. */
+let request: Connection | null;
+
+const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
+  _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
+
+/** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
+function upgrade(server: Server, handler: WebSocketHandler): Response {
+  const fail = (status: number, more?: { [name: string]: string }) => new Response('' + status, status, '', more);
+  if (!request) return fail(426, { upgrade: 'websocket' });
+  const { origins, protocols } = server._limits as Limits;
+  const headers = request._headers;
+  const key = headers['sec-websocket-key'];
+  const { origin } = headers;
+  const answer: { [name: string]: string } = { upgrade: 'websocket', connection: 'Upgrade' };
+  if (headers['sec-websocket-version'] !== '13') return fail(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
+  if (!KEY.test(key)) return fail(400);
+  if (origin && origins.indexOf(origin) < 0 && origins.indexOf('*') < 0
+    && origin.replace(/^https?:\/\//, '') !== headers.host.toLowerCase()) return fail(403);
+  if (_upgraded()) return fail(503, { 'retry-after': '1' });
+  answer['sec-websocket-accept'] = acceptKey(key);
+  const offer = members(headers['sec-websocket-protocol']);
+  const protocol = protocols.filter((name) => offer.indexOf(name) >= 0)[0];
+  if (protocol) answer['sec-websocket-protocol'] = protocol;
+  const response = new Response('', 101, '', answer);
+  const path = request._path;
+  const ws: WebSocket = response._stage = new WebSocket(server, request, () => handler.call(server, path, headers, ws));
+  return response;
+}
+
+/** One WebSocket, as its handler sees it. */
+export class WebSocket implements Stage {
+  /** True once a close frame went either way, or the connection is lost. */
+  closed = false;
+  /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
+  closeCode = 0;
+  /** Bytes that wait to go out. */
+  bufferedAmount = 0;
+  /** Called with every whole message, if set: text as a string, binary as a Uint8Array. */
+  onmessage?: (data: string | Uint8Array) => void;
+  /** Called once, when the socket is closed, with {@link closeCode}. */
+  onclose?: (code: number) => void;
+
+  /** @internal */ _limits: Limits;
+  /** @internal */ _handler?: Iterator<unknown>;
+  /** @internal A whole message that nobody has taken yet. */
+  _message?: string | Uint8Array;
+  /** @internal The program reads frames itself; and one that it has not taken yet. */
+  _byFrame = false;
+  /** @internal */ _frame?: Frame;
+
+  /** @internal The frame that comes: first byte, mask, length, bytes so far, where they go; without a target there is none. */
+  _first = 0;
+  /** @internal */ _mask!: Uint8Array;
+  /** @internal */ _length = 0;
+  /** @internal */ _got = 0;
+  /** @internal */ _target?: Uint8Array;
+  /** @internal */ _start = 0;
+  /** @internal The message that comes: opcode (0: none), bytes, their count, how far they are UTF-8. */
+  _type = 0;
+  /** @internal */ _data!: Uint8Array;
+  /** @internal */ _count = 0;
+  /** @internal */ _utf8 = 0;
+
+  /** @internal Bytes ever queued. */
+  _queued = 0;
+  /** @internal */ _pingAt = 0;
+  /** @internal Pings without an answer. */
+  _pings = 0;
+  /** @internal What becomes of the connection once everything is out. */
+  _then?: (connection: Connection) => void;
+
+  /** @internal */
+  constructor(public _server: Server, public _connection: Connection, public _run?: () => unknown) {
+    this._limits = _server._limits as Limits;
+    schedulePing(this);
+  }
+
+  /** @internal One bounded step. */
+  next(): void {
+    const connection = this._connection;
+    if (_flush(connection)) {
+      if (this._then) {
+        this.return();
+        return this._then(connection);
+      }
+      connection._deadline = Infinity;
+    }
+    count(this);
+    try {
+      stepHandler(this);
+      if (!this.closed) read(this);
+    } catch (error) {
+      this._server.debug(error);
+      close(this, Code.FAILED);
+    }
+    if (millis() > this._pingAt) ping(this);
+  }
+
+  /** @internal The connection is over: the handler sees it once, and is ended. */
+  return(): void {
+    const handler = this._handler;
+    this._handler = undefined;
+    closed(this, Code.LOST);
+    if (handler && !handler.next().done && handler.return) handler.return();
+  }
+
+  /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
+  recv(): Steps<string | Uint8Array | null> {
+    return steps(() => {
+      const message = this._message;
+      this._message = undefined;
+      return message === undefined && this.closed ? null : message;
+    });
+  }
+
+  /**
+   * `yield*` it: the next frame, unmasked, or null once the socket is closed. From the first call on, the program sees all frames
+   * and does the protocol itself, pings, fragments and closing included.
+   */
+  recvFrame(): Steps<Frame | null> {
+    this._byFrame = true;
+    return steps(() => {
+      const frame = this._frame;
+      this._frame = undefined;
+      return !frame && this.closed ? null : frame;
+    });
+  }
+
+  /**
+   * Queues a message at once; once the socket is closed, it is dropped.
+   * @param data a string goes out as text, a Uint8Array as binary
+   * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
+   */
+  send(data: string | Uint8Array): Steps<true> {
+    return typeof data === 'string' ? this.sendText(data) : this.sendBinary(data);
+  }
+
+  /** See {@link send}. */
+  sendText(text: string): Steps<true> {
+    return queue(this, Opcode.TEXT, _utf8Bytes(text));
+  }
+
+  /** See {@link send}. */
+  sendBinary(bytes: Uint8Array): Steps<true> {
+    return queue(this, Opcode.BINARY, bytes);
+  }
+
+  /** See {@link send}; at most 125 bytes, default none. */
+  sendPing(bytes?: Uint8Array): Steps<true> {
+    return queue(this, Opcode.PING, bytes);
+  }
+
+  /** See {@link send}; at most 125 bytes, default none. Pings are answered without it, but to {@link recvFrame}. */
+  sendPong(bytes?: Uint8Array): Steps<true> {
+    return queue(this, Opcode.PONG, bytes);
+  }
+
+  /**
+   * Closes the socket: RFC 6455, section 7.
+   * @param code default 1000
+   * @param reason at most 123 bytes as UTF-8
+   */
+  sendClose(code?: number, reason?: string): Steps<true> {
+    close(this, code || Code.NORMAL, reason);
+    return steps(() => this.closed || undefined);
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------- frames in
+
+/** Takes in what has come of a frame, unless there is something that the program has not taken. RFC 6455, section 5. */
+function read(ws: WebSocket): void {
+  if (ws._message !== undefined || ws._frame || (!ws._target && !readHead(ws))) return;
+  const connection = ws._connection;
+  const target = ws._target!;
+  const mask = ws._mask;
+  const got = ws._got;
+  const bytes = connection._in.subarray(0, Math.min(ws._length - got, Max.STEP));
+  const payload = target.subarray(ws._start + got, ws._start + got + bytes.length);
+  for (let i = 0; i < bytes.length; i++) payload[i] = bytes[i] ^ mask[(got + i) & 3];
+  connection._in = connection._in.subarray(bytes.length);
+  ws._got += bytes.length;
+  if (ws._type === Opcode.TEXT && target === ws._data) ws._utf8 = _checkUtf8(payload, ws._utf8);
+  if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
+  else if (ws._got === ws._length) endFrame(ws, target);
+}
+
+/** Reads the head of a frame and makes room for its payload. False when it is not whole, or wrong: then the socket is closed. */
+function readHead(ws: WebSocket): boolean {
+  const input = ws._connection._in;
+  const first = input[0];
+  const opcode = first & 15;
+  let length = input[1] & 127;
+  const size = length > 126 ? 14 : length > 125 ? 8 : 6;
+  if (input.length < 2) return false;
+  if (first & 112 || input[1] < 128 || (opcode & 7) > 2
+    || (opcode > 7 ? first < 128 || length > Max.CONTROL : !ws._byFrame && !opcode === !ws._type)) return close(ws, Code.PROTOCOL);
+  if (input.length < size) return false;
+  if (size > 6) {
+    const least = length > 126 ? 65536 : 126;
+    length = 0;
+    for (let i = 2; i < size - 4; i++) length = length * 256 + input[i];
+    // Longer than need be, or with the top bit of 64 set.
+    if (length < least || length >= 0x8000000000000000) return close(ws, Code.PROTOCOL);
+  }
+  return beginFrame(ws, first, length, input.subarray(size - 4));
+}
+
+/** @param rest the mask and what follows */
+function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Array): boolean {
+  const { maxMessageBytes } = ws._limits;
+  const alone = first & 8 || ws._byFrame;
+  ws._start = alone ? 0 : ws._count;
+  if (ws._start + length > maxMessageBytes) return close(ws, Code.TOO_BIG);
+  if (!alone && first & 15) {
+    ws._type = first & 15;
+    ws._data = new Uint8Array(first > 127 ? length : maxMessageBytes); // one for all frames of the message
+  }
+  ws._target = alone ? new Uint8Array(length) : ws._data;
+  ws._first = first;
+  ws._length = length;
+  ws._got = 0;
+  ws._mask = new Uint8Array(rest.subarray(0, 4));
+  ws._connection._in = rest.subarray(4);
+  return true;
+}
+
+function endFrame(ws: WebSocket, payload: Uint8Array): void {
+  const opcode = ws._first & 15;
+  ws._target = undefined;
+  if (opcode === Opcode.PONG) ws._pings = 0;
+  if (ws._byFrame) ws._frame = { fin: ws._first > 127, opcode, payload };
+  else if (opcode === Opcode.CLOSE) closedByClient(ws, payload);
+  else if (opcode === Opcode.PING) ws.sendPong(payload);
+  else if (opcode < 8) endData(ws);
+}
+
+// ---------------------------------------------------------------------------------------------------------- messages
+
+function endData(ws: WebSocket): void {
+  ws._count += ws._length;
+  if (ws._first < 128) return;
+  const bytes = ws._data.subarray(0, ws._count);
+  const message = ws._type === Opcode.TEXT ? new TextDecoder('utf-8').decode(bytes) : bytes;
+  ws._type = ws._count = 0;
+  if (ws._utf8) close(ws, Code.BAD_DATA); // it ends within a character
+  else if (ws.onmessage) ws.onmessage(message);
+  else ws._message = message;
+}
+
+// ----------------------------------------------------------------------------------------------------------- handler
+
+function stepHandler(ws: WebSocket): void {
+  const run = ws._run;
+  if (run) {
+    ws._run = undefined;
+    const result = run();
+    if (_isIterator(result)) ws._handler = result;
+  } else if (ws._handler && ws._handler.next().done) {
+    ws._handler = undefined;
+    close(ws, Code.NORMAL);
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- frames out
+
+/** One whole frame, at once; a client that leaves more than a message's worth waiting is dropped. */
+function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
+  const connection = ws._connection;
+  const payload = bytes || new Uint8Array(0);
+  const { length } = payload;
+  const head = length > 65535 ? [0, 127, 0, 0, 0, 0, length >> 24, length >> 16, length >> 8, length]
+    : length > 125 ? [0, 126, length >> 8, length] : [0, length];
+  if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
+  if (!ws.closed) {
+    head[0] = 128 | opcode;
+    if (!ws.bufferedAmount) _progress(connection);
+    connection._rest = _concat(connection._rest, _concat(new Uint8Array(head), payload));
+    ws._queued += head.length + length;
+    if (count(ws) > ws._limits.maxMessageBytes + 14) connection._deadline = 0; // it ends at the next step
+  }
+  const end = ws._queued;
+  return steps(() => ws.closed || ws._queued - ws.bufferedAmount >= end || undefined);
+}
+
+const count = (ws: WebSocket) => ws.bufferedAmount = ws._connection._out.length + ws._connection._rest.length;
+
+function schedulePing(ws: WebSocket): void {
+  ws._pingAt = millis() + (ws._limits.pingSeconds * 1000 || Infinity);
+}
+
+function ping(ws: WebSocket): void {
+  schedulePing(ws);
+  if (ws._pings++ > 1) ws._connection._deadline = 0;
+  else ws.sendPing();
+}
+
+// ----------------------------------------------------------------------------------------------------------- closing
+
+/** The client's close frame: RFC 6455, sections 5.5.1 and 7.4. */
+function closedByClient(ws: WebSocket, payload: Uint8Array): void {
+  const { length } = payload;
+  const code = length ? payload[0] << 8 | payload[1] : Code.NONE;
+  if (length === 1 || (length && !(code > 2999 ? code < 5000 : code > 999 && code < 1015 && (code < 1004 || code > 1006)))) {
+    close(ws, Code.PROTOCOL);
+  } else if (_checkUtf8(payload.subarray(2), 0)) {
+    close(ws, Code.BAD_DATA);
+  } else {
+    queue(ws, Opcode.CLOSE, payload.subarray(0, 2));
+    ws._then = _end;
+    closed(ws, code);
+  }
+}
+
+/** Sends a close frame, the last one; what the client still sends is drained. Always false. */
+function close(ws: WebSocket, code: number, reason?: string): false {
+  if (!ws.closed) {
+    queue(ws, Opcode.CLOSE, _concat(new Uint8Array([code >> 8, code]), _utf8Bytes(reason || '')));
+    ws._then = _drain;
+    closed(ws, code);
+  }
+  return false;
+}
+
+function closed(ws: WebSocket, code: number): void {
+  if (ws.closed) return;
+  ws.closed = true;
+  ws.closeCode = code;
+  if (ws.onclose) ws.onclose(code);
+}
+
+// ----------------------------------------------------------------------------------------------------------- server
+
+/** A {@link Server} whose routes may have the method 'WEBSOCKET', with a {@link WebSocketHandler}. */
+export interface WebSocketServer extends Server {}
+
+export const WebSocketServer = function (this: Server, options?: WebSocketOptions) {
+  Server.call(this, options);
+  const limits = this._limits as Limits;
+  limits.maxMessageBytes = limits.maxMessageBytes || 16384;
+  if (limits.pingSeconds === undefined) limits.pingSeconds = 20;
+  limits.origins = limits.origins || [];
+  limits.protocols = limits.protocols || [];
+} as any as new (options?: WebSocketOptions) => WebSocketServer;
+
+const base = Server.prototype;
+const proto: Server = WebSocketServer.prototype = Object.create(base);
+
+proto.route = function (this: Server, path: string | RegExp, method: string, handler: Handler) {
+  return base.route.call(this, path, method, method === 'WEBSOCKET' ? function (this: Server) { return upgrade(this, handler as any); } : handler);
+} as any;
+
+proto._dispatch = function (this: Server, connection: Connection) {
+  request = asksForWebSocket(connection) ? connection : null;
+  if (request) connection._method = 'WEBSOCKET';
+  const reply = base._dispatch.call(this, connection);
+  // A path that is known only for something else is unknown here.
+  return !(reply instanceof Response) || reply.status !== 405 ? reply : request ? new Response('404', 404)
+    : reply.headers.allow === 'WEBSOCKET' ? upgrade(this, null as any) : reply;
+};
+
+// ------------------------------------------------------------------------------------------------------------ SHA-1
+
+const rotate = (word: number, bits: number) => word << bits | word >>> 32 - bits;
+
+/** sec-websocket-accept: base64 of the SHA-1 (FIPS 180-4) of the key and RFC 6455's text, 60 bytes, thus two blocks of 16 words. */
+function acceptKey(key: string): string {
+  const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+  const words: number[] = [];
+  const hash = [0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0];
+  for (let i = 0; i < 60; i++) words[i >> 2] |= text.charCodeAt(i) << 24 - i % 4 * 8;
+  words[15] = 0x80000000;
+  words[31] = 480; // bits
+  for (let block = 0; block < 32; block += 16) {
+    const w: number[] = [];
+    let [a, b, c, d, e] = hash;
+    for (let i = 0; i < 80; i++) {
+      w[i] = i < 16 ? words[block + i] | 0 : rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+      const f = i < 20 ? (b & c | ~b & d) + 0x5A827999 : i < 40 ? (b ^ c ^ d) + 0x6ED9EBA1
+        : i < 60 ? (b & c | b & d | c & d) + 0x8F1BBCDC : (b ^ c ^ d) + 0xCA62C1D6;
+      const sum = rotate(a, 5) + f + e + w[i] | 0;
+      e = d;
+      d = c;
+      c = rotate(b, 30);
+      b = a;
+      a = sum;
+    }
+    [a, b, c, d, e].forEach((word, i) => { hash[i] = hash[i] + word | 0; });
+  }
+  const bytes = new Uint8Array(20);
+  for (let i = 0; i < 20; i++) bytes[i] = hash[i >> 2] >> 24 - i % 4 * 8;
+  return btoa(bytes);
+}
