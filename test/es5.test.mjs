@@ -40,7 +40,7 @@ for (const engine of ['duk', 'mujs']) {
         readFileSync(new URL('support/es5-driver.js', import.meta.url), 'utf8'),
       ].join('\n');
       writeFileSync(join(folder, 'program.js'), program);
-      const output = execFileSync(engine, [join(folder, 'program.js')], { encoding: 'utf8' });
+      const output = execFileSync(engine, [join(folder, 'program.js')], { encoding: 'utf8', timeout: 60000 });
       assert.deepEqual(output.trim().split('\n'), EXPECTED);
     } finally {
       rmSync(folder, { recursive: true });

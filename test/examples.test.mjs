@@ -299,7 +299,7 @@ async function testRestart() {
     await seen(page, '#state', 'Live');
     const values = await eventually('readings', () => readings(page), (found) => found.at(-1) >= 5008);
     assert.deepEqual(values.slice(0, before.length), before);
-    assert.equal(values[before.length], 5000, 'the new board has been measuring since it was switched on');
+    assert.equal(values[before.length], 5000, `the new board has been measuring since it was switched on: ${values}`);
     assertConsecutive(values.slice(before.length));
   } finally {
     await page.close();

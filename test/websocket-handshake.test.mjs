@@ -1,4 +1,4 @@
-// What each request for a WebSocket gets, in literal bytes: at once, byte by byte and cut in two at every point, on both firmwares.
+// What each request for a WebSocket gets, in literal bytes, on both firmwares.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { deliveries, exchange, FIRMWARES } from './support/serve.mjs';
@@ -59,9 +59,12 @@ const TABLE = [
   ['its own origin over TLS', handshake({ Host: 'board.local', Origin: 'https://board.local' }), SWITCHED],
   ['its own origin with a port', handshake({ Host: '192.168.4.1:8080', Origin: 'http://192.168.4.1:8080' }), SWITCHED],
   ['its own origin, Host in capitals', handshake({ Host: 'PICO', Origin: 'http://pico' }), SWITCHED],
-  ...['http://evil', 'http://evil/x', 'http://x.evil', 'http://evil.x', 'http://xx', 'http://x:81', 'null', 'x', 'http://', 'file://', 'ftp://x', 'http://x@evil', 'http://http://x', 'evil http://x'].map((origin) =>
-    [`the origin ${origin}`, handshake({ Origin: origin }), origin === 'x' ? undefined : refusal(403)]),
-].filter(([, , expected]) => expected);
+  ...['http://evil', 'http://evil/x', 'http://x.evil', 'http://evil.x', 'http://xx', 'http://x:81', 'null', 'http://', 'file://', 'ftp://x', 'http://x@evil', 'http://http://x', 'evil http://x'].map((origin) =>
+    [`the origin ${origin}`, handshake({ Origin: origin }), refusal(403)]),
+];
+
+/** Cut at every point where the row is one of these; the rest differ from them in a header's value only. */
+const CUT = ['the sample of the RFC', 'a plain GET', 'version 12', 'an unknown path'];
 
 /** What the table says, on one kind of firmware. */
 const expectedOn = (firmware, expected, always) => expected.replace('{close}', firmware === 'routed' || always ? 'connection: close\r\n' : '');
@@ -72,6 +75,7 @@ for (const firmware of FIRMWARES) {
       test(name, () => {
         const expected = expectedOn(firmware, expectation, always);
         for (const { how, pieces } of deliveries(request)) {
+          if (how.startsWith('cut') && !CUT.includes(name)) break;
           const { board } = serveWebSocket({ firmware, routes });
           const client = exchange(board, pieces, expected.length);
           assert.equal(client.text, expected, how);
@@ -170,7 +174,7 @@ for (const firmware of FIRMWARES) {
       }
     });
 
-    test('routes of sockets belong to one server; pages go on as before', () => {
+    test('pages are served as without sockets', () => {
       const { board } = serveWebSocket({ firmware, routes });
       const text = exchange(board, ['GET /page HTTP/1.1\r\nhost: x\r\n\r\n'], 1000, { ms: 20 }).text;
       assert.match(text, /\r\n\r\npage$/);

@@ -81,7 +81,7 @@ var request = function (text) {
   listening.accept_cb(fd);
   listening.read_cb(bytesOf(text));
   for (var i = 0; i < 3; i++, clock++) if (timers[0]) timers[0]();
-  for (; sockets[fd]; clock += 100) timers[0]();
+  for (var turns = 0; sockets[fd] && turns < 100; turns++, clock += 100) timers[0]();
   out(sent.replace(/\r\n/g, '|').replace(/[^ -~]/g, function (c) { return '\\x' + c.charCodeAt(0).toString(16); }));
 };
 
