@@ -61,7 +61,7 @@ const HOME = `
   <p>The LED was switched <b id="toggles">...</b> times.</p>
 </section>
 <section>
-  <p class="big"><span id="celsius">--.-</span> &deg;C</p>
+  <div class="big"><span id="celsius">--.-</span> &deg;C</div>
   <p><button id="measure">Measure</button></p>
   <p class="quiet">That takes two seconds. The LED goes on blinking and the board goes on answering.</p>
 </section>

@@ -69,10 +69,10 @@ const HOME = `
   const values = [];
 
   function draw() {
-    const low = Math.min(...values), high = Math.max(...values), height = high - low || 1;
-    const first = ${KEPT} - values.length;
-    line.setAttribute('points', values.map((value, i) => (first + i) + ',' + (97 - (value - low) / height * 94)).join(' '));
-    range.textContent = low + ' to ' + high + ' \\u00b0C';
+    const low = Math.min(...values), high = Math.max(...values), first = ${KEPT} - values.length;
+    const scale = 94 / Math.max(1, high - low); // a degree at least: noise is not to look like a storm
+    line.setAttribute('points', values.map((value, i) => (first + i) + ',' + (50 - (value - (low + high) / 2) * scale)).join(' '));
+    range.textContent = low.toFixed(2) + ' to ' + high.toFixed(2) + ' \\u00b0C';
     now.textContent = values[values.length - 1].toFixed(2);
   }
 

@@ -73,6 +73,7 @@ function formPage(values: { name: string, blink: boolean, interval: number | str
   return page(settings.name, `
 <style>
   label, em { display: block; margin: 0 0 12px; font-style: normal }
+  form p { margin: 0 }
   input:not([type=checkbox]) { box-sizing: border-box; width: 100%; padding: 8px; border: 1px solid #aab8b0; border-radius: 8px; font: inherit }
 </style>
 <section>

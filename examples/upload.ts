@@ -104,7 +104,7 @@ const HOME = `
     link.href = url(name);
     button.textContent = 'Delete';
     button.onclick = () => fetch(url(name), { method: 'DELETE' }).finally(list);
-    item.append(link, (size / 1024).toFixed(1) + ' KB', button);
+    item.append(link, size < 1024 ? size + ' B' : (size / 1024).toFixed(1) + ' KB', button);
     return item;
   }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { goLive } from './helpers/live.mjs';
 import { findProgram, unlessFound } from './helpers/program.mjs';
+import { openProxy } from './helpers/socks.mjs';
 
 const CHROMIUM = findProgram('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome']);
 const skip = unlessFound(CHROMIUM, 'Chromium');
@@ -15,7 +16,7 @@ const RESULTS = fileURLToPath(new URL('../test-results', import.meta.url));
 
 const ARGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--no-proxy-server', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+  '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
 ];
 
 const LOADS = 20;
@@ -117,21 +118,25 @@ describe('Chromium', { skip, timeout: 20 * 60000 }, () => {
     for (const count of [1, 3]) {
       test(`loads the page ${LOADS} times from ${count === 1 ? 'one browser' : `${count} browsers at once`}, ${firmware} firmware`, async (t) => {
         const site = await goLive({ firmware, routes });
+        const proxy = await openProxy(site.board);
         try {
-          const times = await Promise.all(browsers.slice(0, count).map((browser, b) => loadAgainAndAgain(site, browser, `${firmware}-${count}-${b}`)));
+          const times = await Promise.all(browsers.slice(0, count).map((browser, b) =>
+            loadAgainAndAgain(site, proxy, browser, `${firmware}-${count}-${b}`)));
           const all = times.flat();
           assert.equal(all.length, LOADS * count);
           t.diagnostic(`${all.length} loads: median ${Math.round(median(all))} ms, worst ${Math.round(Math.max(...all))} ms`);
         } finally {
           await site.stop();
+          await proxy.close();
         }
         site.board.check();
+        assert.equal(site.board.vitals().misdirected, 0);
       });
     }
   }
 
-  async function loadAgainAndAgain(site, browser, name) {
-    const page = await browser.newPage({ viewport: { width: 400, height: 300 } });
+  async function loadAgainAndAgain(site, proxy, browser, name) {
+    const page = await browser.newPage({ viewport: { width: 400, height: 300 }, proxy: { server: proxy.url } });
     try {
       const times = [];
       for (let i = 0; i < LOADS; i++) times.push(await load(page, site.url, `${name}-${i}-${Math.random().toString(36).slice(2, 10)}`));

