@@ -108,10 +108,14 @@ const enum Max {
   AHEAD = 11680,
   /** Segments that may wait for it to be clear whose they are; above it the upgraded connection ends. */
   BACKLOG = 16,
+  /** Milliseconds of one pass. */
+  PASS = 100,
+  /** Dead connections beside which new ones are served: more would use up the driver's fds. */
+  ZOMBIES = 4,
   /** Requests on one kept connection. */
   REQUESTS = 100,
-  /** Fds parked at a time, of the driver's 16. */
-  PARKED = 8,
+  /** Fds of the driver's 16 that may be out of use, parked or dead; above it the parked are let go. */
+  OUT_OF_USE = 8,
 }
 
 /** Where a request is, in the order of the protocol. */
@@ -200,8 +204,9 @@ export function urlDecode(text: string): string | null {
 // A board has one driver and one pool of PCBs, whatever the number of servers: so all of this is kept once.
 
 let dev: Netdev;
-/** millis() at the begin of the step. */
+/** Milliseconds that clients could be heard in: of a pass of the loop in which the program blocked, 100 count. */
 let now = 0;
+let lastStep = 0;
 const connections: Connection[] = [];
 /** The connection whose bytes come to the listening socket. */
 let reader: Connection | null = null;
@@ -235,10 +240,16 @@ function accept(server: Server, fd: number): void {
   const connection = newConnection(server, fd);
   const full = connections.push(connection) > server._limits.maxParallelConnections;
   if (reader) alive(reader);
-  if (full || (reader && (reader._state || reader._count < 2 || reader._in.length))) {
+  if (zombies.length > Max.ZOMBIES && zombies.some(writable)) {
+    busy(connection);
+    flush(connection);
+    end(connection); // at once, which gives back the fds of all that had its PCB
+  } else if (routed) {
+    if (full) busy(connection);
+  } else if (full || (reader && (reader._state || reader._count < 2 || reader._in.length))) {
     seal(connection);
-    fail(connection, 503, { 'retry-after': '1' });
-  } else if (!routed) {
+    busy(connection);
+  } else {
     if (reader) {
       // Between two requests it gives way: sealed now, ended at the next step; its client connects again by itself.
       reader._deadline = 0;
@@ -246,6 +257,10 @@ function accept(server: Server, fd: number): void {
     }
     reader = connection;
   }
+}
+
+function busy(connection: Connection): void {
+  fail(connection, 503, { 'retry-after': '1' });
 }
 
 function newConnection(server: Server, fd: number): Connection {
@@ -313,7 +328,7 @@ function deliver(data: Uint8Array): void {
 function admit(reserve: number): void {
   if (now < checkAt) return;
   checkAt = now + Ms.CHECK;
-  if (parked.length && now > parked[0]._until) dev.close(parked[0]._fd);
+  while (parked.length && (now > parked[0]._until || parked.length + zombies.length > Max.OUT_OF_USE)) dev.close(parked[0]._fd);
   if (routed) return;
   const wanted = reader ? reserve : reserve + 1;
   let free = 0;
@@ -334,7 +349,7 @@ function admit(reserve: number): void {
 }
 
 function giveUp(count: number): void {
-  while (count-- > 0 && held.length) dev.close(held.pop()!);
+  while (count-- > 0 && held.length) dev.close(held.pop()!); // the last one taken first: where zombies are, end() frees them
 }
 
 // --------------------------------------------------------------------------------------------------------- connection
@@ -420,6 +435,7 @@ function progress(connection: Connection): void {
 
 /** Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. */
 function flush(connection: Connection): boolean {
+  if (connection._fd < 0) return false;
   while (connection._out || connection._rest.length) {
     const room = Max.WRITE - connection._out.length;
     if (room > 0) {
@@ -446,6 +462,7 @@ function writable(fd: number): boolean {
  */
 function end(connection: Connection): void {
   const fd = connection._fd;
+  if (fd < 0) return;
   // A zombie that could send until this connection ended, and cannot now, has the very same PCB: to close it, too, in this
   // same turn does nothing to the PCB any more, and gives its fd back.
   const reused = zombies.filter(writable);
@@ -469,10 +486,17 @@ function park(fd: number): void {
     parked.splice(parked.indexOf(place), 1);
     checkAt = 0;
   };
-  if (parked.push(place) > Max.PARKED) dev.close(parked[0]._fd);
+  parked.push(place);
 }
 
 // ------------------------------------------------------------------------------------------------------------ request
+
+/** A connection is over: its iterators are told. */
+function leave(connection: Connection): void {
+  const left = connection._stage || connection._work;
+  connections.splice(connections.indexOf(connection), 1);
+  if (left && left.return) left.return();
+}
 
 /** Makes a connection ready for its next request. */
 function begin(connection: Connection): void {
@@ -561,7 +585,7 @@ function parse(connection: Connection, lines: string[]): number {
   connection._body = new Uint8Array(+length);
   connection._keep = modern && !/close/i.test(headers.connection);
   connection._state = State.BODY;
-  if (+length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+  if (modern && +length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
   return 0;
 }
 
@@ -662,19 +686,29 @@ function answer(connection: Connection, reply: Reply): void {
   if (response._for) response = response._for(connection._headers);
   const { body, status } = response;
   const bytes: any = typeof body === 'string' ? utf8Bytes(body) : body;
-  const bodiless = connection._method === 'HEAD';
+  const bodiless = connection._method === 'HEAD' || status === 204 || status === 304;
   const streamed = isIterator(bytes);
   const length = streamed ? response._length : bytes.length;
   if (streamed && bodiless && bytes.return) bytes.return();
   connection._work = streamed && !bodiless ? bytes : null;
   connection._stage = response._stage;
   connection._drainUntil = +(connection._state < State.HANDLER);
-  connection._keep = connection._keep && reader === connection && length < Max.AT_ONCE
+  // Where there are dead connections the server has to end this one, see end().
+  connection._keep = connection._keep && reader === connection && length < Max.AT_ONCE && !zombies.length
     && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
   connection._state = State.ANSWER;
   connection._out = headOf(response, length, connection._keep);
   send(connection, streamed || bodiless ? NO_BYTES : bytes);
-  connection._server.debug(connection._method + ' ' + connection._path + ' ' + status);
+  log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
+}
+
+/** debug() may be the program's, and throw. */
+function log(server: Server, message: unknown): void {
+  try {
+    server.debug(message);
+  } catch (e) {
+    console.error(e);
+  }
 }
 
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
@@ -897,7 +931,9 @@ export class Server {
   start(port?: number): Iterator<undefined> {
     port = port || 80;
     dev = this._limits.netdev;
-    now = millis();
+    lastStep = millis();
+    giveUp(1); // the listening socket needs a PCB for a moment
+    checkAt = 0;
     const fd = dev.socket('AF_INET', 'STREAM');
     const listening = dev.get(fd);
     listening.accept_cb = (accepted) => { accept(this, accepted); };
@@ -915,23 +951,20 @@ export class Server {
   /** One bounded step of the server, once {@link Server.start} was called. */
   next(): IteratorResult<undefined> {
     if (this._fd < 0) return { done: true } as IteratorResult<undefined>;
-    now = millis();
+    now += Math.min(millis() - lastStep, Max.PASS);
+    lastStep = millis();
     admit(this._limits.reserve);
     for (let i = connections.length; i--;) {
       const connection = connections[i];
+      // A handler may have closed a server, and with it connections.
+      if (!connection || connection._server !== this) continue;
       try {
-        if (connection._fd >= 0) {
-          step(connection);
-        } else {
-          connections.splice(i, 1);
-          const left = connection._stage || connection._work;
-          if (left && left.return) left.return();
-        }
+        if (connection._fd >= 0) step(connection);
+        else leave(connection);
       } catch (error) {
-        this.debug(error);
-        if (connection._fd < 0) continue;
-        if (connection._state === State.ANSWER) end(connection);
-        else fail(connection, 500, undefined, this._limits.debug ? '' + error : '');
+        log(this, error);
+        if (connection._fd >= 0 && connection._state === State.ANSWER) end(connection);
+        else if (connection._fd >= 0) fail(connection, 500, undefined, this._limits.debug ? '' + error : '');
       }
     }
     while (backlog.length && !(reader && reader._in.length)) deliver(backlog.shift()!);
@@ -951,12 +984,15 @@ export class Server {
     return this;
   }
 
-  /** Ends all connections and stops listening. */
+  /** Ends this server's connections and stops listening. */
   close(): void {
-    connections.forEach((connection) => { if (connection._fd >= 0 && alive(connection)) end(connection); });
-    this.next();
+    if (this._fd < 0) return;
+    connections.slice().forEach((connection) => {
+      if (connection._server !== this) return;
+      if (connection._fd >= 0 && alive(connection)) end(connection);
+      leave(connection);
+    });
     giveUp(held.length);
-    while (parked.length) dev.close(parked[0]._fd);
     dev.close(this._fd);
     this._fd = -1;
   }

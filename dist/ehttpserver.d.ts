@@ -139,7 +139,7 @@ export declare class Server {
      * @throws Error as start() does
      */
     listen(port?: number, ready?: () => void): this;
-    /** Ends all connections and stops listening. */
+    /** Ends this server's connections and stops listening. */
     close(): void;
     /** Logs requests and errors to the console if options.debug is set; override it to log elsewhere. */
     debug(message: unknown): void;

@@ -24,9 +24,13 @@ let settings: Settings = { name: 'My Pico W', blink: true, interval: 500 };
 /** What is wrong, by setting. Whatever a client sends comes through here: it may be anything. */
 function check({ name, blink, interval }: any): Errors {
   const errors: Errors = {};
-  if (typeof name !== 'string' || !/^[^\x00-\x1f]{1,24}$/.test(name) || !name.trim()) errors.name = 'Please give it a name of 1 to 24 characters.';
+  if (typeof name !== 'string' || !/^[^\x00-\x1f]{1,24}$/.test(name) || !name.trim()) {
+    errors.name = 'Please give it a name of 1 to 24 characters.';
+  }
   if (typeof blink !== 'boolean') errors.blink = 'Please say true or false.';
-  if (typeof interval !== 'number' || interval % 1 !== 0 || interval < 50 || interval > 5000) errors.interval = 'Please choose a whole number from 50 to 5000.';
+  if (typeof interval !== 'number' || interval % 1 !== 0 || interval < 50 || interval > 5000) {
+    errors.interval = 'Please choose a whole number from 50 to 5000.';
+  }
   return errors;
 }
 
@@ -80,7 +84,8 @@ function formPage(values: { name: string, blink: boolean, interval: number | str
   <form method="post" action="/">
     <label>Name <input name="name" value="${escapeHtml(values.name)}">${errorOf('name')}</label>
     <label><input name="blink" type="checkbox"${values.blink ? ' checked' : ''}> The LED blinks</label>
-    <label>Milliseconds between on and off <input name="interval" inputmode="numeric" value="${escapeHtml('' + values.interval)}">${errorOf('interval')}</label>
+    <label>Milliseconds between on and off
+      <input name="interval" inputmode="numeric" value="${escapeHtml('' + values.interval)}">${errorOf('interval')}</label>
     <p><button>Save</button> ${note}</p>
   </form>
 </section>

@@ -200,7 +200,9 @@ async function testStatic(firmware) {
     const { headers, content } = await raw(port, 'GET', '/app.js', { headers: { 'accept-encoding': 'gzip' } });
     assert.deepEqual([headers['content-encoding'], headers['cache-control']], ['gzip', 'max-age=86400']);
     assert.deepEqual(content, packed);
-    for (const target of ['/app.js', '/nothing.html', '/..%2Fsecret.txt', '/../secret.txt']) assert.equal((await raw(port, 'GET', target)).status, 404, target);
+    for (const target of ['/app.js', '/nothing.html', '/..%2Fsecret.txt', '/../secret.txt']) {
+      assert.equal((await raw(port, 'GET', target)).status, 404, target);
+    }
 
     await page.goto(BOARD);
     await seen(page, '#script', `${words}your browser still had.`);
@@ -309,7 +311,7 @@ async function testRestart() {
   try {
     page.setDefaultTimeout(PATIENCE);
     await page.goto(first.url);
-    await more(page, 12);
+    await more(page, 24); // six seconds: longer than the browser needs to come back
     await first.board.stop();
     first.board.check();
     await seen(page, '#state', 'No connection, trying again...');
@@ -318,7 +320,7 @@ async function testRestart() {
     await seen(page, '#state', 'Live');
     const values = await eventually('readings', () => readings(page), (found) => found.at(-1) >= 5008);
     assert.deepEqual(values.slice(0, before.length), before);
-    assert.ok(values[before.length] >= 5000);
+    assert.equal(values[before.length], 5000, `not from the beginning: ${values}`);
     assertConsecutive(values.slice(before.length));
   } finally {
     await page.close();
@@ -347,7 +349,12 @@ async function testViewers() {
 // ------------------------------------------------------------------------------------------------------------ settings
 
 const DEFAULTS = { name: 'My Pico W', blink: true, interval: 500 };
-const stored = (board) => Object.fromEntries(Array.from({ length: board.storage.length }, (_, i) => board.storage.key(i)).map((key) => [key, board.storage.getItem(key)]));
+
+/** What the board keeps while it is switched off. */
+function stored({ storage }) {
+  const keys = Array.from({ length: storage.length }, (_, i) => storage.key(i));
+  return Object.fromEntries(keys.map((key) => [key, storage.getItem(key)]));
+}
 
 async function fillIn(page, { name, blink, interval }) {
   await page.getByLabel('Name').fill(name);
@@ -417,14 +424,17 @@ async function testSettingsApi(board, port) {
   const post = (body, headers) => raw(port, 'POST', '/', { body, headers });
   const unchanged = { name: 'Off', blink: false, interval: 100 };
   const form = 'name=A&interval=100';
+  const noJson = { json: 'Please send {"name": "...", "blink": true, "interval": 500}.' };
 
   for (const [body, errors] of [
     ['{"name":"","blink":1,"interval":"100"}', {
-      name: 'Please give it a name of 1 to 24 characters.', blink: 'Please say true or false.', interval: 'Please choose a whole number from 50 to 5000.',
+      name: 'Please give it a name of 1 to 24 characters.',
+      blink: 'Please say true or false.',
+      interval: 'Please choose a whole number from 50 to 5000.',
     }],
     ['{"name":"A","blink":true,"interval":49}', { interval: 'Please choose a whole number from 50 to 5000.' }],
     ['{"name":"A","blink":true,"interval":99.5}', { interval: 'Please choose a whole number from 50 to 5000.' }],
-    ...['', '{', 'null', '[[[[[[[[[[[[', Buffer.of(0x22, 0xFF, 0x22)].map((body) => [body, { json: 'Please send {"name": "...", "blink": true, "interval": 500}.' }]),
+    ...['', '{', 'null', '[[[[[[[[[[[[', Buffer.of(0x22, 0xFF, 0x22)].map((body) => [body, noJson]),
   ]) {
     const { status, text } = await put(body);
     assert.deepEqual([body, status, JSON.parse(text)], [body, 400, { errors }]);
@@ -452,19 +462,18 @@ const rows = (page) => page.locator('li').allTextContents();
 
 async function testUpload(firmware) {
   const hello = Buffer.from('Grüße!\n');
+  const three = [chosenFile('Grüße & <b>.txt', hello), chosenFile('full.bin', bytes(LIMIT)), chosenFile('page.html', Buffer.from('<h1>x'))];
   await withPage('upload', { firmware }, async ({ page, board, port }) => {
     await seen(page, '#none', 'There are no files yet.');
-    await page.locator('#chosen').setInputFiles([chosenFile('Grüße & <b>.txt', hello), chosenFile('full.bin', bytes(LIMIT)), chosenFile('page.html', Buffer.from('<h1>x'))]);
+    await page.locator('#chosen').setInputFiles(three);
     await seen(page, '#news div', 'page.html is on the board.');
     await eventually('files in the list', () => rows(page), (found) => found.length === 3);
     assert.deepEqual(await rows(page), ['Grüße & <b>.txt9 BDelete', 'full.bin16.0 KBDelete', 'page.html5 BDelete']);
-    assert.deepEqual(await page.locator('#news div').allTextContents(), ['Grüße & <b>.txt', 'full.bin', 'page.html'].map((name) => `${name} is on the board.`));
-    assert.deepEqual(Buffer.from(fileOf(board, 'full.bin').data), bytes(LIMIT));
-    assert.deepEqual(Buffer.from(fileOf(board, 'Grüße & <b>.txt').data), hello);
-
-    for (const [name, content] of /** @type {const} */ ([['full.bin', bytes(LIMIT)], ['Grüße & <b>.txt', hello], ['page.html', Buffer.from('<h1>x')]])) {
+    assert.deepEqual(await page.locator('#news div').allTextContents(), three.map(({ name }) => `${name} is on the board.`));
+    for (const { name, buffer } of three) {
+      assert.deepEqual(Buffer.from(fileOf(board, name).data), buffer, name);
       const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name }).click()]);
-      assert.deepEqual(readFileSync(await download.path()), content, name);
+      assert.deepEqual(readFileSync(await download.path()), buffer, name);
     }
 
     for (const size of [LIMIT + 1, 300000]) {
@@ -496,7 +505,8 @@ async function testUpload(firmware) {
 /** Names that could mean something else than a file in the folder. */
 async function testNames(board, port) {
   const before = [...board.fs.files.keys()];
-  for (const name of ['', '.', '..', '%2e%2e', '..%2Fwww%2Findex.html', '../www/index.html', 'a/b', 'a%2Fb', 'a%5Cb', 'a..b', 'a%00b', 'n'.repeat(61), '%F0%9F%98%80']) {
+  const outside = ['.', '..', '%2e%2e', '..%2Fwww%2Findex.html', '../www/index.html', 'a/b', 'a%2Fb', 'a%5Cb', 'a..b'];
+  for (const name of [...outside, '', 'a%00b', 'n'.repeat(61), '%F0%9F%98%80']) {
     assert.equal((await raw(port, 'PUT', `/files/${name}`, { body: 'x' })).status, 400, name);
     assert.equal((await raw(port, 'GET', `/files/${name}`)).status, 404, name);
     assert.equal((await raw(port, 'DELETE', `/files/${name}`)).status, 404, name);
