@@ -95,8 +95,6 @@ const enum Ms {
   QUIET = 250,
   /** and never longer than this. */
   DRAIN = 2000,
-  /** The number of a closed fd stays out of use until the peer's FIN; lwIP waits 20 s for it. */
-  PARK = 25000,
 }
 
 const enum Max {
@@ -126,7 +124,7 @@ const NOT_DONE = { done: false } as IteratorResult<undefined>;
 const NO_BYTES = new Uint8Array(0);
 const BINARY = 'application/octet-stream';
 /** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
-const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)\??([!-~]*) HTTP\/(\d)\.(\d)$/;
+const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)(?:\?([!-~]*))? HTTP\/(\d)\.(\d)$/;
 /** RFC 9112, section 5: no space before the colon, no folded lines. */
 const HEADER_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
 
@@ -221,8 +219,8 @@ const held: number[] = [];
 /** When to look for free PCBs, and when to give up a held one although there is none. */
 let checkAt = 0;
 let giveUpAt = 0;
-/** Fds whose numbers a late FIN may hit. */
-const parked: { _fd: number, _until: number }[] = [];
+/** Fds whose numbers a late FIN may hit: a slow client's comes when it has read all, however long after. */
+const parked: number[] = [];
 /** Fds of dead connections: never to be written to or closed. */
 const zombies: number[] = [];
 
@@ -242,7 +240,6 @@ function accept(server: Server, fd: number): void {
   if (reader) alive(reader);
   if (zombies.length > Max.ZOMBIES && zombies.some(writable)) {
     busy(connection);
-    flush(connection);
     end(connection); // at once, which gives back the fds of all that had its PCB
   } else if (routed) {
     if (full) busy(connection);
@@ -259,8 +256,10 @@ function accept(server: Server, fd: number): void {
   }
 }
 
+/** Told at once: a request that comes on a sealed connection resets it. */
 function busy(connection: Connection): void {
   fail(connection, 503, { 'retry-after': '1' });
+  flush(connection);
 }
 
 function newConnection(server: Server, fd: number): Connection {
@@ -274,7 +273,10 @@ function newConnection(server: Server, fd: number): Connection {
     }
     receive(connection, data);
   };
-  accepted.close_cb = () => { over(connection); };
+  accepted.close_cb = () => {
+    if (zombies.indexOf(fd) >= 0) zombies.splice(zombies.indexOf(fd), 1); // it was alive
+    over(connection);
+  };
   begin(connection);
   progress(connection);
   if (!routed) connection._deadline = now + Ms.SILENT;
@@ -315,11 +317,12 @@ function hear(data: Uint8Array): void {
 
 /**
  * Beside an upgraded connection the reader's bytes are those that begin a request line, as no frame of a WebSocket does, and the
- * rest of a request that has begun.
+ * rest of a request that has begun: in its head there is only text.
  */
 function deliver(data: Uint8Array): void {
   const state = reader && reader._state;
-  const connection = !upgraded || state === State.HEAD || state === State.BODY || state === State.DRAIN
+  const connection = !upgraded || state === State.BODY || state === State.DRAIN
+    || (state === State.HEAD && data[0] < 128 && data[0] > 8)
     || (reader && /^[A-Z]+ \//.test(latin1(data.subarray(0, 16)))) ? reader : upgraded;
   if (connection) receive(connection, data);
 }
@@ -328,7 +331,7 @@ function deliver(data: Uint8Array): void {
 function admit(reserve: number): void {
   if (now < checkAt) return;
   checkAt = now + Ms.CHECK;
-  while (parked.length && (now > parked[0]._until || parked.length + zombies.length > Max.OUT_OF_USE)) dev.close(parked[0]._fd);
+  while (parked.length && parked.length + zombies.length > Max.OUT_OF_USE) dev.close(parked[0]);
   if (routed) return;
   const wanted = reader ? reserve : reserve + 1;
   let free = 0;
@@ -403,7 +406,9 @@ export interface Connection {
  * by in time. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  const bytes = connection._in = concat(connection._in, data);
+  // What follows a request is used only where the connection is kept.
+  const waiting = connection._state > State.BODY && reader !== connection && !connection._stage ? NO_BYTES : connection._in;
+  const bytes = connection._in = concat(waiting, data);
   if (bytes.length > connection._server._limits.maxBodyBytes + Max.AHEAD) {
     connection._in = NO_BYTES;
     connection._deadline = 0;
@@ -417,6 +422,8 @@ function receive(connection: Connection, data: Uint8Array): void {
  */
 function alive(connection: Connection): boolean {
   if (writable(connection._fd)) return true;
+  // Should it be alive and only the Wi-Fi down, nobody must hear it.
+  dev.shutdown(connection._fd, 0);
   zombies.push(connection._fd);
   over(connection);
   return false;
@@ -481,12 +488,11 @@ function end(connection: Connection): void {
 }
 
 function park(fd: number): void {
-  const place = { _fd: fd, _until: now + Ms.PARK };
+  parked.push(fd);
   dev.get(fd).close_cb = () => {
-    parked.splice(parked.indexOf(place), 1);
+    parked.splice(parked.indexOf(fd), 1);
     checkAt = 0;
   };
-  parked.push(place);
 }
 
 // ------------------------------------------------------------------------------------------------------------ request
@@ -511,7 +517,7 @@ function begin(connection: Connection): void {
 function step(connection: Connection): void {
   if (!alive(connection)) return;
   if (now > connection._deadline) {
-    if (connection._state === State.HEAD || connection._state === State.BODY) fail(connection, 408);
+    if (connection._state && connection._state < State.HANDLER) fail(connection, 408);
     else end(connection);
     return;
   }
@@ -579,7 +585,7 @@ function parse(connection: Connection, lines: string[]): number {
   if (+length > maxBodyBytes) return 413;
   connection._method = request[1];
   connection._path = path;
-  connection._query = request[3];
+  connection._query = request[3] || '';
   connection._headers = headers;
   connection._head = '';
   connection._body = new Uint8Array(+length);
@@ -596,7 +602,7 @@ function parseHeaders(lines: string[]): RequestHeaders | null {
     const header = HEADER_LINE.exec(lines[i]);
     if (!header) return null;
     const name = header[1].toLowerCase();
-    if (name in headers && /^(host|content-length)$/.test(name)) return null;
+    if (name in headers && name === 'host') return null; // content-length: "1, 1" is no number
     headers[name] = (name in headers ? headers[name] + ', ' : '') + header[2].trim();
   }
   return headers;
@@ -776,6 +782,7 @@ export const _seam = {
   _end: end,
   _flush: flush,
   _isIterator: isIterator,
+  _log: log,
   _progress: progress,
   _utf8Bytes: utf8Bytes,
   /** The connection beside which no other can be upgraded. */
@@ -849,7 +856,7 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
     let size = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(name) : -1;
     const zipped = size >= 0;
     if (!zipped) size = fileSize(name = path);
-    if (size < 0 || /(^|\/)\.\.(\/|$)/.test(path)) return new Response('404', 404);
+    if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return new Response('404', 404);
     const answer = new Response(fileBody(name, size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
     answer._length = size;
     if (zipped) {

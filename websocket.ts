@@ -4,7 +4,7 @@
  */
 import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, Stage, _seam } from './ehttpserver';
 
-const { _checkUtf8, _concat, _drain, _end, _flush, _isIterator, _progress, _utf8Bytes, _upgraded } = _seam;
+const { _checkUtf8, _concat, _drain, _end, _flush, _isIterator, _log, _progress, _utf8Bytes, _upgraded } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
 
@@ -176,14 +176,20 @@ export class WebSocket implements Stage {
       stepHandler(this);
       if (!this.closed) read(this);
     } catch (error) {
-      this._server.debug(error);
+      _log(this._server, error);
       close(this, Code.FAILED);
     }
     if (millis() > this._pingAt) ping(this);
   }
 
-  /** @internal The connection is over: the handler sees it once, and is ended. */
+  /** @internal The connection is over: what had come is read, the handler sees the end once, and is ended. */
   return(): void {
+    let left = -1;
+    while (!this.closed && left !== this._connection._in.length) {
+      left = this._connection._in.length;
+      stepHandler(this);
+      read(this);
+    }
     const handler = this._handler;
     this._handler = undefined;
     closed(this, Code.LOST);
@@ -254,10 +260,11 @@ export class WebSocket implements Stage {
 
 // --------------------------------------------------------------------------------------------------------- frames in
 
-/** Takes in what has come of a frame, unless there is something that the program has not taken. RFC 6455, section 5. */
+/** Takes in what has come of a frame: RFC 6455, section 5. Data waits for the program to take what came before. */
 function read(ws: WebSocket): void {
-  if (ws._message !== undefined || ws._frame || (!ws._target && !readHead(ws))) return;
   const connection = ws._connection;
+  const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
+  if (ws._frame || (ws._message !== undefined && isData) || (!ws._target && !readHead(ws))) return;
   const target = ws._target!;
   const mask = ws._mask;
   const got = ws._got;
@@ -287,7 +294,7 @@ function readHead(ws: WebSocket): boolean {
     length = 0;
     for (let i = 2; i < size - 4; i++) length = length * 256 + input[i];
     // Longer than need be, or with the top bit of 64 set.
-    if (length < least || length >= 0x8000000000000000) return close(ws, Code.PROTOCOL);
+    if (length < least || (least > 126 && input[2] > 127)) return close(ws, Code.PROTOCOL);
   }
   return beginFrame(ws, first, length, input.subarray(size - 4));
 }
@@ -297,7 +304,7 @@ function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Arr
   const { maxMessageBytes } = ws._limits;
   const alone = first & 8 || ws._byFrame;
   ws._start = alone ? 0 : ws._count;
-  if (ws._start + length > maxMessageBytes) return close(ws, Code.TOO_BIG);
+  if (ws._start + length > maxMessageBytes && !(first & 8)) return close(ws, Code.TOO_BIG);
   if (!alone && first & 15) {
     ws._type = first & 15;
     ws._data = new Uint8Array(first > 127 ? length : maxMessageBytes); // one for all frames of the message
@@ -358,12 +365,14 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
   const head = length > 65535 ? [0, 127, 0, 0, 0, 0, length >> 24, length >> 16, length >> 8, length]
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
-  if (!ws.closed) {
-    head[0] = 128 | opcode;
+  head[0] = 128 | opcode;
+  if (ws.bufferedAmount + length > ws._limits.maxMessageBytes && ws.bufferedAmount) {
+    connection._deadline = 0; // it ends at the next step
+  } else if (!ws.closed) {
     if (!ws.bufferedAmount) _progress(connection);
     connection._rest = _concat(connection._rest, _concat(new Uint8Array(head), payload));
     ws._queued += head.length + length;
-    if (count(ws) > ws._limits.maxMessageBytes + 14) connection._deadline = 0; // it ends at the next step
+    count(ws);
   }
   const end = ws._queued;
   return steps(() => ws.closed || ws._queued - ws.bufferedAmount >= end || undefined);
@@ -412,7 +421,11 @@ function closed(ws: WebSocket, code: number): void {
   if (ws.closed) return;
   ws.closed = true;
   ws.closeCode = code;
-  if (ws.onclose) ws.onclose(code);
+  try {
+    if (ws.onclose) ws.onclose(code);
+  } catch (error) {
+    _log(ws._server, error);
+  }
 }
 
 // ----------------------------------------------------------------------------------------------------------- server

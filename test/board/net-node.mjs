@@ -263,11 +263,12 @@ export class NodeNetwork {
   phase() {
     this.busy = false;
     const now = this.now;
-    for (const wire of this.wires) if (!wire.pcb && !wire.dropped && wire.nextSyn + this.link.delay <= now) this.syn(wire);
     for (const { wire, event } of this.due(now)) {
       this.busy = true;
       wire.process(event);
     }
+    // After them: a FIN that came before a SYN has made room for it.
+    for (const wire of this.wires) if (!wire.pcb && !wire.dropped && wire.nextSyn + this.link.delay <= now) this.syn(wire);
     this.lwip.timers();
   }
 

@@ -1,3 +1,5 @@
+import { SystemError } from './globals.mjs';
+
 /** `require('storage')`, also the global `storage`: strings by name, kept over restarts. */
 export function makeStorage(initial = {}) {
   const items = new Map(Object.entries(initial));
@@ -7,7 +9,9 @@ export function makeStorage(initial = {}) {
   };
   return {
     setItem(key, value) {
-      items.set(string(key, 'key'), string(value, 'value'));
+      // One flash page holds the name, the value and their lengths.
+      if (Buffer.byteLength(string(key, 'key') + string(value, 'value')) > 253) throw new SystemError(-144);
+      items.set(key, value);
     },
     getItem(key) {
       return items.get(string(key, 'key')) ?? null;
