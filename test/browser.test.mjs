@@ -21,8 +21,6 @@ const ARGS = [
 
 const LOADS = 20;
 const BOUND = 30000;
-/** Between two visits, in ms. */
-const PAUSE = 500;
 
 /** The parts, and how large they are: some fit into the board's send buffer (11,680 bytes), one is twice as large. */
 const SIZES = {
@@ -117,50 +115,35 @@ describe('Chromium', { skip, timeout: 20 * 60000 }, () => {
   after(() => Promise.all(browsers.map((browser) => browser.close())));
 
   for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
-    test(`loads the page ${LOADS} times in one tab, ${firmware} firmware`, (t) => measure(t, firmware, 1, reload));
-    test(`loads the page ${LOADS} times in each of 3 browsers at once, ${firmware} firmware`, (t) => measure(t, firmware, 3, visit));
+    for (const count of [1, 3]) {
+      test(`loads the page ${LOADS} times from ${count === 1 ? 'one browser' : `${count} browsers at once`}, ${firmware} firmware`, async (t) => {
+        const site = await goLive({ firmware, routes });
+        const proxy = await openProxy(site.board);
+        try {
+          const times = await Promise.all(browsers.slice(0, count).map((browser, b) =>
+            loadAgainAndAgain(site, proxy, browser, `${firmware}-${count}-${b}`)));
+          const all = times.flat();
+          assert.equal(all.length, LOADS * count);
+          t.diagnostic(`${all.length} loads: median ${Math.round(median(all))} ms, worst ${Math.round(Math.max(...all))} ms`);
+        } finally {
+          await site.stop();
+          await proxy.close();
+        }
+        site.board.check();
+        assert.equal(site.board.vitals().misdirected, 0);
+      });
+    }
   }
 
-  async function measure(t, firmware, count, loadAgainAndAgain) {
-    const site = await goLive({ firmware, routes });
-    site.board.setLink({ delay: 1 });
-    const proxies = await Promise.all(browsers.slice(0, count).map(() => openProxy(site.board)));
+  async function loadAgainAndAgain(site, proxy, browser, name) {
+    const page = await browser.newPage({ viewport: { width: 400, height: 300 }, proxy: { server: proxy.url } });
     try {
-      const times = await Promise.all(proxies.map((proxy, b) => loadAgainAndAgain(site.url, browsers[b], proxy.url, `${firmware}-${count}-${b}`)));
-      const all = times.flat();
-      assert.equal(all.length, LOADS * count);
-      t.diagnostic(`${all.length} loads: median ${Math.round(median(all))} ms, worst ${Math.round(Math.max(...all))} ms`);
+      const times = [];
+      for (let i = 0; i < LOADS; i++) times.push(await load(page, site.url, `${name}-${i}-${Math.random().toString(36).slice(2, 10)}`));
+      await page.screenshot({ path: join(RESULTS, `browser-${name}.png`) });
+      return times;
     } finally {
-      await site.stop();
-      await Promise.all(proxies.map((proxy) => proxy.close()));
+      await page.close();
     }
-    site.board.check();
-    assert.equal(site.board.vitals().misdirected, 0);
-  }
-
-  /** The same tab again and again, as fast as it can: it may keep its connections. */
-  async function reload(origin, browser, proxy, name) {
-    const page = await newPage(browser, proxy);
-    const times = [];
-    for (let i = 0; i < LOADS; i++) times.push(await load(page, origin, `${name}-${i}-${random()}`));
-    await page.screenshot({ path: join(RESULTS, `browser-${name}.png`) });
-    await page.context().close();
-    return times;
-  }
-
-  /** Another visitor each time: one who comes, looks, and goes. */
-  async function visit(origin, browser, proxy, name) {
-    const times = [];
-    for (let i = 0; i < LOADS; i++) {
-      const page = await newPage(browser, proxy);
-      times.push(await load(page, origin, `${name}-${i}-${random()}`));
-      if (i === LOADS - 1) await page.screenshot({ path: join(RESULTS, `browser-${name}.png`) });
-      await new Promise((resolve) => setTimeout(resolve, PAUSE * (0.5 + Math.random())));
-      await page.context().close();
-    }
-    return times;
   }
 });
-
-const newPage = (browser, proxy) => browser.newPage({ viewport: { width: 400, height: 300 }, proxy: { server: proxy } });
-const random = () => Math.random().toString(36).slice(2, 10);

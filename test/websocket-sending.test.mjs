@@ -221,6 +221,34 @@ for (const firmware of FIRMWARES) {
       board.check();
     });
 
+    test('a client that reads is not dropped for pinging while a message of maxMessageBytes is on its way to it', () => {
+      for (const data of ['', 'abc', 'x'.repeat(125)]) {
+        const { board, peer, codes } = setUp({ firmware, * handler(ws) { ws.send(yield* ws.recv()); } });
+        peer.send(frame(BINARY, Buffer.alloc(16384))).send(frame(PING, data)).send(frame(PING, data));
+        board.run(100);
+        assert.deepEqual(codes, []);
+        assert.deepEqual(peer.frames.map(({ opcode, payload }) => [opcode, payload.length]), [[BINARY, 16384], [PONG, data.length], [PONG, data.length]]);
+        board.check();
+      }
+    });
+
+    test('a slow client is not dropped for the ping that the server sends it while a message of maxMessageBytes waits', () => {
+      const { board, peer, ws, codes } = setUp({ firmware, client: { window: 1000 }, options: { pingSeconds: 1 }, board: { passMicros: 1000 } });
+      board.run(900);
+      peer.polite().client.pause();
+      ws.send(new Uint8Array(11676 - 996)); // the two fill lwIP's buffer, but for what the client's window took
+      board.run(10);
+      ws.send(new Uint8Array(996));
+      board.run(10);
+      ws.send(new Uint8Array(16384));
+      board.run(500);
+      peer.client.resume();
+      board.run(1000);
+      assert.deepEqual(codes, []);
+      assert.deepEqual(peer.messages.map(({ length }) => length / 2), [10680, 996, 16384]);
+      board.check();
+    });
+
     test('a client that takes nothing of what waits for it is dropped after requestTimeoutSeconds', () => {
       const { board, peer, ws, codes } = setUp({ firmware, client: { window: 1000 }, options: { requestTimeoutSeconds: 4, pingSeconds: 0 }, board: { passMicros: 1000 } });
       board.run(8000); // quiet is no reason

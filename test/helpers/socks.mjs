@@ -11,10 +11,8 @@ const IPV4 = 1;
 const NAME = 3;
 const SUCCEEDED = 0;
 
-/** When Linux repeats a SYN that got no answer, in ms after the first. */
+/** When Linux repeats a SYN that got no answer, in ms after the first. (The last time, the proxy's client is left to wait.) */
 const SYN_RETRIES = [1000, 3000, 7000, 15000, 31000, 63000];
-/** A browser's first connection is opened a second time when it is not there after 250 ms; the first that is there is used. */
-const FIRST_SYN_RETRIES = [250, 1000, 1250, 3000, 3250, 7000, 7250, 15000, 15250, 31000, 63000];
 
 /** Reads so many bytes. */
 async function read(socket, count) {
@@ -28,7 +26,6 @@ async function read(socket, count) {
   }
 }
 
-/** The conversation before the client is connected. */
 async function greet(socket) {
   const [version, count] = await read(socket, 2);
   const methods = await read(socket, count);
@@ -41,36 +38,31 @@ async function greet(socket) {
 }
 
 /**
- * Opens a proxy for one browser.
+ * Opens the proxy.
  * @param {import('../board/index.mjs').Board} board with a network of real sockets
  * @param {number} boardPort where the proxy's connections go, whatever address was asked for
  */
 export async function openProxy(board, boardPort = 80) {
   const { network } = board;
-  /** When the SYN of each connection is repeated. */
-  const retries = new Map();
-  const connected = (socket) => socket.write(Uint8Array.of(VERSION, SUCCEEDED, 0, IPV4, 127, 0, 0, 1, 0, boardPort));
-
+  const accepted = new Map();
   const { syn } = network;
   network.syn = (wire) => {
-    const times = retries.get(wire.socket);
-    if (!times) return syn.call(network, wire);
     const tries = wire.synTries;
-    wire.synTries = 0; // as if it was the first: it must not give up yet
+    wire.synTries = 0; // it must not give up yet
     syn.call(network, wire);
     wire.synTries = tries + 1;
-    if (wire.pcb) connected(wire.socket);
-    else wire.nextSyn = wire.arrivedAt + times[tries];
+    if (wire.pcb) accepted.get(wire.socket)?.();
+    else wire.nextSyn = wire.arrivedAt + SYN_RETRIES[tries];
   };
 
   const sockets = new Set();
   const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket) && retries.delete(socket));
+    socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {}); // the board hears of it by itself
     try {
       await greet(socket);
-      retries.set(socket, retries.size === 0 ? FIRST_SYN_RETRIES : SYN_RETRIES);
+      accepted.set(socket, () => socket.write(Uint8Array.of(VERSION, SUCCEEDED, 0, IPV4, 127, 0, 0, 1, 0, boardPort)));
       network.connected(socket, boardPort);
     } catch {
       socket.destroy();
