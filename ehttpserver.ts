@@ -521,7 +521,7 @@ function step(connection: Connection): void {
     else end(connection);
     return;
   }
-  if (connection._stage) return connection._stage.next();
+  if (connection._stage && reader !== connection) return connection._stage.next();
   switch (connection._state) {
     case State.IDLE:
       if (!connection._in.length) return;

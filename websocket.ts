@@ -55,6 +55,8 @@ const enum Max {
   STEP = 2920,
   /** Bytes of a control frame's payload. */
   CONTROL = 125,
+  /** Bytes that may wait to go out beside a message: control frames. */
+  SLACK = 1024,
 }
 
 const enum Code { NORMAL = 1000, PROTOCOL = 1002, NONE = 1005, LOST = 1006, BAD_DATA = 1007, TOO_BIG = 1009, FAILED = 1011 }
@@ -366,7 +368,7 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
   head[0] = 128 | opcode;
-  if (ws.bufferedAmount + length > ws._limits.maxMessageBytes && ws.bufferedAmount) {
+  if (ws.bufferedAmount + length > ws._limits.maxMessageBytes + Max.SLACK) {
     connection._deadline = 0; // it ends at the next step
   } else if (!ws.closed) {
     if (!ws.bufferedAmount) _progress(connection);
