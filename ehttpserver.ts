@@ -224,6 +224,11 @@ const parked: number[] = [];
 /** Fds of dead connections: never to be written to or closed. */
 const zombies: number[] = [];
 
+function remove<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}
+
 /** A new fd, or -1 when all are in use or Wi-Fi is gone. */
 function socket(): number {
   try {
@@ -274,7 +279,7 @@ function newConnection(server: Server, fd: number): Connection {
     receive(connection, data);
   };
   accepted.close_cb = () => {
-    if (zombies.indexOf(fd) >= 0) zombies.splice(zombies.indexOf(fd), 1); // it was alive
+    remove(zombies, fd); // it was alive
     over(connection);
   };
   begin(connection);
@@ -315,16 +320,22 @@ function hear(data: Uint8Array): void {
   }
 }
 
-/**
- * Beside an upgraded connection the reader's bytes are those that begin a request line, as no frame of a WebSocket does, and the
- * rest of a request that has begun: in its head there is only text.
- */
 function deliver(data: Uint8Array): void {
-  const state = reader && reader._state;
-  const connection = !upgraded || state === State.BODY || state === State.DRAIN
-    || (state === State.HEAD && data[0] < 128 && data[0] > 8)
-    || (reader && /^[A-Z]+ \//.test(latin1(data.subarray(0, 16)))) ? reader : upgraded;
+  const connection = !upgraded || (reader && isReaders(reader, upgraded._stage, data)) ? reader : upgraded;
   if (connection) receive(connection, data);
+}
+
+/**
+ * Beside an upgraded connection the reader's bytes are those that begin a request, as no frame of a WebSocket does, and the rest of
+ * a request that has begun: where that might be the inside of a long frame, too, it has to be text, and not too much.
+ */
+function isReaders({ _state, _body, _got }: Connection, stage: Stage | undefined, data: Uint8Array): boolean {
+  const start = latin1(data.subarray(0, 16));
+  if (/^[A-Z]+ \//.test(start)) return true;
+  const claim = stage ? stage._claim(data) : 0;
+  if (claim < 0 && (_state === State.BODY || _state === State.DRAIN)) return true;
+  const left = _state === State.BODY ? _body.length - _got : _state === State.HEAD || _state === State.DRAIN ? Infinity : 0;
+  return claim < 1 && (data.length > left ? /^[A-Z]+ ?$/ : /^[\t\r -~]*(\n|$)/).test(start);
 }
 
 /** Takes every free PCB, then gives back as many as shall be free: so it need not know how many there are. */
@@ -363,6 +374,8 @@ export interface Stage {
   next(): void;
   /** The connection is over. */
   return(): void;
+  /** Whether received bytes are its own: 1 for yes, -1 for no, 0 when they might be. */
+  _claim(data: Uint8Array): number;
 }
 
 /** @internal One client, and its current request. */
@@ -478,7 +491,7 @@ function end(connection: Connection): void {
   dev.close(fd); // calls close_cb
   reused.forEach((zombie) => {
     if (!writable(zombie)) {
-      zombies.splice(zombies.indexOf(zombie), 1);
+      remove(zombies, zombie);
       dev.close(zombie);
     }
   });
@@ -490,7 +503,7 @@ function end(connection: Connection): void {
 function park(fd: number): void {
   parked.push(fd);
   dev.get(fd).close_cb = () => {
-    parked.splice(parked.indexOf(fd), 1);
+    remove(parked, fd);
     checkAt = 0;
   };
 }
@@ -500,7 +513,7 @@ function park(fd: number): void {
 /** A connection is over: its iterators are told. */
 function leave(connection: Connection): void {
   const left = connection._stage || connection._work;
-  connections.splice(connections.indexOf(connection), 1);
+  remove(connections, connection);
   if (left && left.return) left.return();
 }
 
@@ -680,9 +693,12 @@ export class Response {
   }
 }
 
+const failure = (status: number, headers?: { [name: string]: string }, message?: string) =>
+  new Response(message || '' + status, status, '', headers);
+
 /** The one way for a request to fail. */
 function fail(connection: Connection, status: number, headers?: { [name: string]: string }, message?: string): void {
-  answer(connection, new Response(message || '' + status, status, '', headers));
+  answer(connection, failure(status, headers, message));
 }
 
 /** Puts the head of an answer on its way, and lets the body follow. */
@@ -692,7 +708,8 @@ function answer(connection: Connection, reply: Reply): void {
   if (response._for) response = response._for(connection._headers);
   const { body, status } = response;
   const bytes: any = typeof body === 'string' ? utf8Bytes(body) : body;
-  const bodiless = connection._method === 'HEAD' || status === 204 || status === 304;
+  const contentless = status === 204 || status === 304;
+  const bodiless = contentless || connection._method === 'HEAD';
   const streamed = isIterator(bytes);
   const length = streamed ? response._length : bytes.length;
   if (streamed && bodiless && bytes.return) bytes.return();
@@ -703,8 +720,9 @@ function answer(connection: Connection, reply: Reply): void {
   connection._keep = connection._keep && reader === connection && length < Max.AT_ONCE && !zombies.length
     && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
   connection._state = State.ANSWER;
-  connection._out = headOf(response, length, connection._keep);
-  send(connection, streamed || bodiless ? NO_BYTES : bytes);
+  connection._out = headOf(response, contentless, length, connection._keep);
+  connection._rest = streamed || bodiless ? NO_BYTES : bytes;
+  progress(connection);
   log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
 
@@ -718,11 +736,11 @@ function log(server: Server, message: unknown): void {
 }
 
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
-function headOf({ body, status, contentType, headers }: Response, length: number | undefined, keep: boolean): string {
+function headOf({ body, status, contentType, headers }: Response, contentless: boolean, length: number | undefined, keep: boolean): string {
   let head = 'HTTP/1.1 ' + status + ' \r\n';
   for (const name in headers) head += name + ': ' + headers[name] + '\r\n';
   if (status > 199) {
-    if (status !== 204 && status !== 304) {
+    if (!contentless) {
       if (contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType))) contentType += '; charset=utf-8';
       head += 'content-type: ' + contentType + '\r\n';
       if (length !== undefined) head += 'content-length: ' + length + '\r\n';
@@ -780,9 +798,11 @@ export const _seam = {
   _concat: concat,
   _drain: drain,
   _end: end,
+  _failure: failure,
   _flush: flush,
   _isIterator: isIterator,
   _log: log,
+  _merge: merge,
   _progress: progress,
   _utf8Bytes: utf8Bytes,
   /** The connection beside which no other can be upgraded. */
@@ -798,14 +818,13 @@ declare function require(name: 'fs'): {
   close(fd: number): void;
 };
 
-/** By extension: a text, in which no extension can meet a property of Object. */
-const CONTENT_TYPES = 'html=text/html js=text/javascript mjs=text/javascript css=text/css txt=text/plain json=application/json '
-  + 'wasm=application/wasm svg=image/svg+xml png=image/png jpg=image/jpeg gif=image/gif ico=image/x-icon webp=image/webp '
-  + 'woff2=font/woff2';
+/** Each with the extensions that differ from its name: a text, in which no extension can meet a property of Object. */
+const CONTENT_TYPES = 'text/html text/css text/plain.txt text/javascript.js.mjs application/json application/wasm image/png image/gif '
+  + 'image/webp image/svg+xml.svg image/jpeg.jpg image/x-icon.ico font/woff2';
 
 function contentTypeOf(path: string): string {
-  const type = RegExp('\\b' + /\.(\w+)$|$/.exec(path)![1] + '=(\\S+)').exec(CONTENT_TYPES);
-  return type ? type[1] : BINARY;
+  const type = RegExp('\\S+[/.]' + /\.(\w+)$|$/.exec(path)![1] + '(?![^. ])').exec(CONTENT_TYPES);
+  return type ? type[0].split('.')[0] : BINARY;
 }
 
 /** Bytes of a file; -1 when there is none of that name. */
@@ -856,7 +875,7 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
     let size = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(name) : -1;
     const zipped = size >= 0;
     if (!zipped) size = fileSize(name = path);
-    if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return new Response('404', 404);
+    if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return failure(404);
     const answer = new Response(fileBody(name, size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
     answer._length = size;
     if (zipped) {
@@ -869,6 +888,12 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 } as any as new (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) => Response;
 
 // ------------------------------------------------------------------------------------------------------------- server
+
+/** Puts into `all` what `more` has. */
+function merge(all: any, more: any): any {
+  for (const name in more) if (more[name] !== undefined) all[name] = more[name];
+  return all;
+}
 
 /**
  * The web server. Subclass it and mark methods with {@link route}, or add handlers with {@link Server.route}; then give
@@ -883,7 +908,7 @@ export class Server {
 
   /** @param options limits and switches; see there for the defaults */
   constructor(options?: ServerOptions) {
-    const limits: any = this._limits = {
+    this._limits = merge({
       maxRequestLineSize: 2048,
       maxHeaderCount: 50,
       maxHeaderBytes: 4096,
@@ -893,8 +918,7 @@ export class Server {
       reserve: 0,
       debug: false,
       netdev: global.__netdev,
-    };
-    for (const name in options) limits[name] = (options as any)[name];
+    }, options);
   }
 
   /**
@@ -926,7 +950,7 @@ export class Server {
         allow += (allow && ', ') + route._method + (route._method === 'GET' ? ', HEAD' : '');
       }
     }
-    return allow ? new Response('405', 405, '', { allow }) : new Response('404', 404);
+    return allow ? failure(405, { allow }) : failure(404);
   }
 
   /**
@@ -970,7 +994,7 @@ export class Server {
         else leave(connection);
       } catch (error) {
         log(this, error);
-        if (connection._fd >= 0 && connection._state === State.ANSWER) end(connection);
+        if (connection._state === State.ANSWER) end(connection);
         else if (connection._fd >= 0) fail(connection, 500, undefined, this._limits.debug ? '' + error : '');
       }
     }

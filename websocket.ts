@@ -4,7 +4,7 @@
  */
 import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, Stage, _seam } from './ehttpserver';
 
-const { _checkUtf8, _concat, _drain, _end, _flush, _isIterator, _log, _progress, _utf8Bytes, _upgraded } = _seam;
+const { _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, _merge, _progress, _utf8Bytes, _upgraded } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
 
@@ -63,8 +63,9 @@ const enum Code { NORMAL = 1000, PROTOCOL = 1002, NONE = 1005, LOST = 1006, BAD_
 
 const WAIT = { done: false } as IteratorResult<undefined, any>;
 const ITERATOR = typeof Symbol === 'function' ? Symbol.iterator : '@@iterator' as any;
-/** 16 bytes in base64. */
-const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
+
+/** The limits of a socket's server. */
+const limitsOf = (ws: WebSocket) => ws._connection._server._limits as Limits;
 
 /** Steps until `value` gives something. */
 function steps<T>(value: () => T | undefined): Steps<T> {
@@ -81,7 +82,7 @@ function steps<T>(value: () => T | undefined): Steps<T> {
 // ----------------------------------------------------------------------------------------------------------- upgrade
 
 /** The members of a comma-separated header: RFC 9110, section 5.6.1. */
-const members = (header?: string): string[] => (header || '').split(',').map((member) => member.trim());
+const members = (header = '') => header.split(/[ \t,]+/);
 
 const hasToken = (header: string | undefined, token: string) => members((header || '').toLowerCase()).indexOf(token) >= 0;
 
@@ -93,73 +94,70 @@ const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
 
 /** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
 function upgrade(server: Server, handler: WebSocketHandler): Response {
-  const fail = (status: number, more?: { [name: string]: string }) => new Response('' + status, status, '', more);
-  if (!request) return fail(426, { upgrade: 'websocket' });
+  if (!request || request._headers['sec-websocket-version'] !== '13') {
+    return _failure(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
+  }
   const { origins, protocols } = server._limits as Limits;
-  const headers = request._headers;
-  const key = headers['sec-websocket-key'];
-  const { origin } = headers;
+  const { host, origin, 'sec-websocket-key': key, 'sec-websocket-protocol': offer } = request._headers;
   const answer: { [name: string]: string } = { upgrade: 'websocket', connection: 'Upgrade' };
-  if (headers['sec-websocket-version'] !== '13') return fail(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
-  if (!KEY.test(key)) return fail(400);
+  if (!/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(key)) return _failure(400); // 16 bytes in base64
   if (origin && origins.indexOf(origin) < 0 && origins.indexOf('*') < 0
-    && origin.replace(/^https?:\/\//, '') !== headers.host.toLowerCase()) return fail(403);
-  if (_upgraded()) return fail(503, { 'retry-after': '1' });
+    && origin.replace(/^https?:\/\//, '') !== host.toLowerCase()) return _failure(403);
+  if (_upgraded()) return _failure(503, { 'retry-after': '1' });
   answer['sec-websocket-accept'] = acceptKey(key);
-  const offer = members(headers['sec-websocket-protocol']);
-  const protocol = protocols.filter((name) => offer.indexOf(name) >= 0)[0];
+  const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
   if (protocol) answer['sec-websocket-protocol'] = protocol;
   const response = new Response('', 101, '', answer);
-  const path = request._path;
-  const ws: WebSocket = response._stage = new WebSocket(server, request, () => handler.call(server, path, headers, ws));
+  response._stage = new WebSocket(request, handler);
   return response;
 }
 
-/** One WebSocket, as its handler sees it. */
+/** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
 export class WebSocket implements Stage {
   /** True once a close frame went either way, or the connection is lost. */
-  closed = false;
+  closed!: boolean;
   /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
-  closeCode = 0;
+  closeCode!: number;
   /** Bytes that wait to go out. */
-  bufferedAmount = 0;
+  bufferedAmount!: number;
   /** Called with every whole message, if set: text as a string, binary as a Uint8Array. */
   onmessage?: (data: string | Uint8Array) => void;
   /** Called once, when the socket is closed, with {@link closeCode}. */
   onclose?: (code: number) => void;
 
-  /** @internal */ _limits: Limits;
-  /** @internal */ _handler?: Iterator<unknown>;
+  /** @internal */ _connection: Connection;
+  /** @internal The handler, until it is called; then what it returned, if that is an iterator. */
+  _handler?: WebSocketHandler;
+  /** @internal */ _work?: Iterator<unknown>;
   /** @internal A whole message that nobody has taken yet. */
   _message?: string | Uint8Array;
   /** @internal The program reads frames itself; and one that it has not taken yet. */
-  _byFrame = false;
+  _byFrame!: boolean;
   /** @internal */ _frame?: Frame;
 
-  /** @internal The frame that comes: first byte, mask, length, bytes so far, where they go; without a target there is none. */
-  _first = 0;
+  /** @internal The frame that comes: first byte, mask, where its payload goes, bytes so far; without a target there is none. */
+  _first!: number;
   /** @internal */ _mask!: Uint8Array;
-  /** @internal */ _length = 0;
-  /** @internal */ _got = 0;
   /** @internal */ _target?: Uint8Array;
-  /** @internal */ _start = 0;
+  /** @internal */ _got!: number;
   /** @internal The message that comes: opcode (0: none), bytes, their count, how far they are UTF-8. */
-  _type = 0;
+  _type!: number;
   /** @internal */ _data!: Uint8Array;
-  /** @internal */ _count = 0;
-  /** @internal */ _utf8 = 0;
+  /** @internal */ _count!: number;
+  /** @internal */ _utf8!: number;
 
   /** @internal Bytes ever queued. */
-  _queued = 0;
-  /** @internal */ _pingAt = 0;
+  _queued!: number;
+  /** @internal */ _pingAt!: number;
   /** @internal Pings without an answer. */
-  _pings = 0;
+  _pings!: number;
   /** @internal What becomes of the connection once everything is out. */
   _then?: (connection: Connection) => void;
 
   /** @internal */
-  constructor(public _server: Server, public _connection: Connection, public _run?: () => unknown) {
-    this._limits = _server._limits as Limits;
+  constructor(connection: Connection, handler: WebSocketHandler) {
+    this._connection = connection;
+    this._handler = handler;
     schedulePing(this);
   }
 
@@ -178,7 +176,7 @@ export class WebSocket implements Stage {
       stepHandler(this);
       if (!this.closed) read(this);
     } catch (error) {
-      _log(this._server, error);
+      _log(this._connection._server, error);
       close(this, Code.FAILED);
     }
     if (millis() > this._pingAt) ping(this);
@@ -192,10 +190,26 @@ export class WebSocket implements Stage {
       stepHandler(this);
       read(this);
     }
-    const handler = this._handler;
-    this._handler = undefined;
+    const work = this._work;
+    this._work = undefined;
     closed(this, Code.LOST);
-    if (handler && !handler.next().done && handler.return) handler.return();
+    if (work && !work.next().done && work.return) work.return();
+  }
+
+  /** @internal They are its own when they are whole frames, or begin with one that is right; inside of one they might be. */
+  _claim(data: Uint8Array): number {
+    const known = this._connection._in.length;
+    const bytes = _concat(this._connection._in, data);
+    let at = this._target ? this._target.length - this._got : 0;
+    let claim = 0;
+    while (at < bytes.length) {
+      const rest = bytes.subarray(at);
+      const length = payloadSize(rest);
+      if (length < -1) return -1;
+      if (at === known) claim = 1;
+      at += length < 0 ? bytes.length : headSize(rest[1] & 127) + length;
+    }
+    return at > bytes.length ? claim : 1;
   }
 
   /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
@@ -260,6 +274,11 @@ export class WebSocket implements Stage {
   }
 }
 
+const defaults = WebSocket.prototype;
+defaults.closed = defaults._byFrame = false;
+defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = defaults._count = defaults._utf8 = defaults._queued
+  = defaults._pings = 0;
+
 // --------------------------------------------------------------------------------------------------------- frames in
 
 /** Takes in what has come of a frame: RFC 6455, section 5. Data waits for the program to take what came before. */
@@ -269,51 +288,62 @@ function read(ws: WebSocket): void {
   if (ws._frame || (ws._message !== undefined && isData) || (!ws._target && !readHead(ws))) return;
   const target = ws._target!;
   const mask = ws._mask;
-  const got = ws._got;
-  const bytes = connection._in.subarray(0, Math.min(ws._length - got, Max.STEP));
-  const payload = target.subarray(ws._start + got, ws._start + got + bytes.length);
-  for (let i = 0; i < bytes.length; i++) payload[i] = bytes[i] ^ mask[(got + i) & 3];
+  const bytes = connection._in.subarray(0, Math.min(target.length - ws._got, Max.STEP));
+  const payload = target.subarray(ws._got, ws._got + bytes.length);
+  for (let i = 0; i < bytes.length; i++) payload[i] = bytes[i] ^ mask[ws._got++ & 3];
   connection._in = connection._in.subarray(bytes.length);
-  ws._got += bytes.length;
-  if (ws._type === Opcode.TEXT && target === ws._data) ws._utf8 = _checkUtf8(payload, ws._utf8);
+  if (ws._type === Opcode.TEXT && !isAlone(ws)) ws._utf8 = _checkUtf8(payload, ws._utf8);
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
-  else if (ws._got === ws._length) endFrame(ws, target);
+  else if (ws._got === target.length) endFrame(ws, target);
+}
+
+/** Bytes of a frame's head, mask included, by the short form of its length. */
+const headSize = (length: number) => length > 126 ? 14 : length > 125 ? 8 : 6;
+
+/** Bytes of a frame's payload; -1 when the head is not whole, -2 when it is wrong whatever came before: RFC 6455, section 5.2. */
+function payloadSize(input: Uint8Array): number {
+  const first = input[0];
+  let length = input[1] & 127;
+  const size = headSize(length);
+  if (first & 112 || (first & 7) > 2 || input[1] < 128 || (first & 8 && (first < 128 || length > Max.CONTROL))) return -2;
+  if (input.length < size) return -1;
+  if (size > 6) {
+    length = 0;
+    for (let i = 2; i < size - 4; i++) length = length * 256 + input[i];
+    // Longer than need be, or with the top bit of 64 set.
+    if (length < (size > 8 ? 65536 : 126) || (size > 8 && input[2] > 127)) return -2;
+  }
+  return length;
 }
 
 /** Reads the head of a frame and makes room for its payload. False when it is not whole, or wrong: then the socket is closed. */
 function readHead(ws: WebSocket): boolean {
   const input = ws._connection._in;
   const first = input[0];
-  const opcode = first & 15;
-  let length = input[1] & 127;
-  const size = length > 126 ? 14 : length > 125 ? 8 : 6;
-  if (input.length < 2) return false;
-  if (first & 112 || input[1] < 128 || (opcode & 7) > 2
-    || (opcode > 7 ? first < 128 || length > Max.CONTROL : !ws._byFrame && !opcode === !ws._type)) return close(ws, Code.PROTOCOL);
-  if (input.length < size) return false;
-  if (size > 6) {
-    const least = length > 126 ? 65536 : 126;
-    length = 0;
-    for (let i = 2; i < size - 4; i++) length = length * 256 + input[i];
-    // Longer than need be, or with the top bit of 64 set.
-    if (length < least || (least > 126 && input[2] > 127)) return close(ws, Code.PROTOCOL);
-  }
-  return beginFrame(ws, first, length, input.subarray(size - 4));
+  const length = payloadSize(input);
+  // The first frame of a message has its type, the others have none.
+  if (length < -1 || (first % 16 < 8 && !ws._byFrame && !(first & 15) === !ws._type)) return close(ws, Code.PROTOCOL);
+  return length >= 0 && beginFrame(ws, first, length, input.subarray(headSize(input[1] & 127) - 4));
 }
+
+/** Whether the frame is no part of a message that is put together. */
+const isAlone = (ws: WebSocket) => ws._first & 8 || ws._byFrame;
 
 /** @param rest the mask and what follows */
 function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Array): boolean {
-  const { maxMessageBytes } = ws._limits;
-  const alone = first & 8 || ws._byFrame;
-  ws._start = alone ? 0 : ws._count;
-  if (ws._start + length > maxMessageBytes && !(first & 8)) return close(ws, Code.TOO_BIG);
-  if (!alone && first & 15) {
-    ws._type = first & 15;
-    ws._data = new Uint8Array(first > 127 ? length : maxMessageBytes); // one for all frames of the message
-  }
-  ws._target = alone ? new Uint8Array(length) : ws._data;
+  const { maxMessageBytes } = limitsOf(ws);
+  const end = ws._count + length;
+  if (!(first & 8) && end > maxMessageBytes) return close(ws, Code.TOO_BIG);
   ws._first = first;
-  ws._length = length;
+  if (isAlone(ws)) {
+    ws._target = new Uint8Array(length);
+  } else {
+    if (first & 15) {
+      ws._type = first & 15;
+      ws._data = new Uint8Array(first > 127 ? length : maxMessageBytes); // one for all frames of the message
+    }
+    ws._target = ws._data.subarray(ws._count, end);
+  }
   ws._got = 0;
   ws._mask = new Uint8Array(rest.subarray(0, 4));
   ws._connection._in = rest.subarray(4);
@@ -327,13 +357,13 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
   if (ws._byFrame) ws._frame = { fin: ws._first > 127, opcode, payload };
   else if (opcode === Opcode.CLOSE) closedByClient(ws, payload);
   else if (opcode === Opcode.PING) ws.sendPong(payload);
-  else if (opcode < 8) endData(ws);
+  else if (opcode < 8) endData(ws, payload.length);
 }
 
 // ---------------------------------------------------------------------------------------------------------- messages
 
-function endData(ws: WebSocket): void {
-  ws._count += ws._length;
+function endData(ws: WebSocket, length: number): void {
+  ws._count += length;
   if (ws._first < 128) return;
   const bytes = ws._data.subarray(0, ws._count);
   const message = ws._type === Opcode.TEXT ? new TextDecoder('utf-8').decode(bytes) : bytes;
@@ -346,13 +376,15 @@ function endData(ws: WebSocket): void {
 // ----------------------------------------------------------------------------------------------------------- handler
 
 function stepHandler(ws: WebSocket): void {
-  const run = ws._run;
-  if (run) {
-    ws._run = undefined;
-    const result = run();
-    if (_isIterator(result)) ws._handler = result;
-  } else if (ws._handler && ws._handler.next().done) {
+  const connection = ws._connection;
+  const handler = ws._handler;
+  if (handler) {
     ws._handler = undefined;
+    const result = handler.call(connection._server, connection._path, connection._headers, ws);
+    connection._headers = null!; // an idle socket takes less memory so
+    if (_isIterator(result)) ws._work = result;
+  } else if (ws._work && ws._work.next().done) {
+    ws._work = undefined;
     close(ws, Code.NORMAL);
   }
 }
@@ -368,7 +400,7 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
   head[0] = 128 | opcode;
-  if (ws.bufferedAmount + length > ws._limits.maxMessageBytes + Max.SLACK) {
+  if (ws.bufferedAmount + length > limitsOf(ws).maxMessageBytes + Max.SLACK) {
     connection._deadline = 0; // it ends at the next step
   } else if (!ws.closed) {
     if (!ws.bufferedAmount) _progress(connection);
@@ -383,7 +415,7 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
 const count = (ws: WebSocket) => ws.bufferedAmount = ws._connection._out.length + ws._connection._rest.length;
 
 function schedulePing(ws: WebSocket): void {
-  ws._pingAt = millis() + (ws._limits.pingSeconds * 1000 || Infinity);
+  ws._pingAt = millis() + (limitsOf(ws).pingSeconds * 1000 || Infinity);
 }
 
 function ping(ws: WebSocket): void {
@@ -426,7 +458,7 @@ function closed(ws: WebSocket, code: number): void {
   try {
     if (ws.onclose) ws.onclose(code);
   } catch (error) {
-    _log(ws._server, error);
+    _log(ws._connection._server, error);
   }
 }
 
@@ -436,12 +468,7 @@ function closed(ws: WebSocket, code: number): void {
 export interface WebSocketServer extends Server {}
 
 export const WebSocketServer = function (this: Server, options?: WebSocketOptions) {
-  Server.call(this, options);
-  const limits = this._limits as Limits;
-  limits.maxMessageBytes = limits.maxMessageBytes || 16384;
-  if (limits.pingSeconds === undefined) limits.pingSeconds = 20;
-  limits.origins = limits.origins || [];
-  limits.protocols = limits.protocols || [];
+  Server.call(this, _merge({ maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] }, options));
 } as any as new (options?: WebSocketOptions) => WebSocketServer;
 
 const base = Server.prototype;
@@ -456,7 +483,7 @@ proto._dispatch = function (this: Server, connection: Connection) {
   if (request) connection._method = 'WEBSOCKET';
   const reply = base._dispatch.call(this, connection);
   // A path that is known only for something else is unknown here.
-  return !(reply instanceof Response) || reply.status !== 405 ? reply : request ? new Response('404', 404)
+  return !(reply instanceof Response) || reply.status !== 405 ? reply : request ? _failure(404)
     : reply.headers.allow === 'WEBSOCKET' ? upgrade(this, null as any) : reply;
 };
 
@@ -466,29 +493,26 @@ const rotate = (word: number, bits: number) => word << bits | word >>> 32 - bits
 
 /** sec-websocket-accept: base64 of the SHA-1 (FIPS 180-4) of the key and RFC 6455's text, 60 bytes, thus two blocks of 16 words. */
 function acceptKey(key: string): string {
-  const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+  const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80';
   const words: number[] = [];
-  const hash = [0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0];
-  for (let i = 0; i < 60; i++) words[i >> 2] |= text.charCodeAt(i) << 24 - i % 4 * 8;
-  words[15] = 0x80000000;
+  const hash = [0x67452301, 0xEFCDAB89, ~0x67452301, ~0xEFCDAB89, 0xC3D2E1F0];
+  const bytes = new Uint8Array(20);
+  for (let i = 0; i < 64; i++) words[i >> 2] |= text.charCodeAt(i) << 24 - i % 4 * 8;
   words[31] = 480; // bits
   for (let block = 0; block < 32; block += 16) {
     const w: number[] = [];
-    let [a, b, c, d, e] = hash;
+    const state = hash.slice();
     for (let i = 0; i < 80; i++) {
+      const [a, b, c, d] = state;
       w[i] = i < 16 ? words[block + i] | 0 : rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-      const f = i < 20 ? (b & c | ~b & d) + 0x5A827999 : i < 40 ? (b ^ c ^ d) + 0x6ED9EBA1
-        : i < 60 ? (b & c | b & d | c & d) + 0x8F1BBCDC : (b ^ c ^ d) + 0xCA62C1D6;
-      const sum = rotate(a, 5) + f + e + w[i] | 0;
-      e = d;
-      d = c;
-      c = rotate(b, 30);
-      b = a;
-      a = sum;
+      const round = i / 20 | 0;
+      const f = !round ? b & c | ~b & d : round === 2 ? b & c | b & d | c & d : b ^ c ^ d;
+      const k = Math.sqrt([2, 3, 5, 10][round]) * 0x40000000 | 0;
+      state.unshift(rotate(a, 5) + f + state.pop()! + w[i] + k | 0);
+      state[2] = rotate(b, 30);
     }
-    [a, b, c, d, e].forEach((word, i) => { hash[i] = hash[i] + word | 0; });
+    state.forEach((word, i) => { hash[i] = hash[i] + word | 0; });
   }
-  const bytes = new Uint8Array(20);
   for (let i = 0; i < 20; i++) bytes[i] = hash[i >> 2] >> 24 - i % 4 * 8;
   return btoa(bytes);
 }

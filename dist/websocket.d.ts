@@ -2,7 +2,7 @@
  * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
  * The file reads top to bottom in the order in which data flows: upgrade, frames in, messages, handler, frames out, closing.
  */
-import { Connection, RequestHeaders, Server, ServerOptions, Stage } from './ehttpserver';
+import { RequestHeaders, Server, ServerOptions, Stage } from './ehttpserver';
 /** RFC 6455, section 5.2. */
 declare const enum Opcode {
     CONTINUATION = 0,
@@ -45,11 +45,8 @@ export interface WebSocketOptions extends ServerOptions {
  * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
  */
 export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket) => unknown;
-/** One WebSocket, as its handler sees it. */
+/** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
 export declare class WebSocket implements Stage {
-    _server: Server;
-    _connection: Connection;
-    _run?: (() => unknown) | undefined;
     /** True once a close frame went either way, or the connection is lost. */
     closed: boolean;
     /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */

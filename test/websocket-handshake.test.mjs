@@ -14,8 +14,8 @@ const routes = (server) => {
 /** {close} stands for the header of an answer that ends the connection, which on routed firmware is every one. */
 const refusal = (status, headers = '') =>
   `HTTP/1.1 ${status} \r\n${headers}content-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\n{close}\r\n${status}`;
-const NOT_ASKED = refusal(426, 'upgrade: websocket\r\n');
-const OTHER_VERSION = refusal(426, 'upgrade: websocket\r\nsec-websocket-version: 13\r\n');
+const NOT_ASKED = refusal(426, 'upgrade: websocket\r\nsec-websocket-version: 13\r\n');
+const OTHER_VERSION = NOT_ASKED;
 const withProtocol = (name) => SWITCHED.replace(/\r\n$/, `sec-websocket-protocol: ${name}\r\n\r\n`);
 
 const TABLE = [

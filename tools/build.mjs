@@ -15,22 +15,29 @@ export async function buildLibrary(out = join(root, 'dist')) {
   rmSync(lowered, { recursive: true, force: true });
   execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root], { stdio: 'inherit' });
   mkdirSync(out, { recursive: true });
+  const lower = (name) => readFileSync(join(lowered, `${name}.js`), 'utf8');
+  const properties = { regex: /^_[a-z]/i };
   const nameCache = {}; // one for all files: they call each other's private members
+  // A file's minifier leaves alone what is only read there, so it is told of all private members first.
+  const members = new Set(LIBRARY.flatMap((name) => lower(name).match(/(?<=\.)_[a-z]\w*/gi)));
+  UglifyJS.minify([...members].map((member) => `exports.${member} = 0;`).join(''), { compress: false, mangle: { properties }, nameCache });
   for (const name of LIBRARY) {
     // Nobody needs the marks that tsc puts on a module: for default imports, and strict, which programs on Kaluma are anyway.
-    const es5 = readFileSync(join(lowered, `${name}.js`), 'utf8')
+    const es5 = lower(name)
       .replace('"use strict";\n', '')
       .replace('Object.defineProperty(exports, "__esModule", { value: true });\n', '')
       .replace(/^(exports\.\w+ = )+void 0;\n/m, '')
-      // A class names its prototype once, not for every method: 12 bytes each.
+      // A class names its prototype once, not for every method: 12 bytes each. What is used often gets a short name, too.
       .replace(/^    (function (\w+)\()/gm, '    var proto = $2.prototype;\n    $1')
-      .replace(/^    \w+\.prototype\./gm, '    proto.');
-    const { code, error } = UglifyJS.minify(es5, {
+      .replace(/^    \w+\.prototype\./gm, '    proto.')
+      .replace(/\bUint8Array\b/g, 'Bytes')
+      .replace(/\bexports\./g, 'out.');
+    const { code, error } = UglifyJS.minify(`var out = exports, Bytes = Uint8Array;${es5}`, {
       toplevel: true,
       // reduce_funcs would put functions where they are used, where they are made anew each time.
-      compress: { passes: 5, unsafe: true, inline: 3, reduce_funcs: false, arrows: false, module: false },
+      compress: { passes: 5, unsafe: true, inline: 3, hoist_funs: true, reduce_funcs: false, arrows: false, module: false },
       module: false,
-      mangle: { properties: { regex: /^_[a-z]/i } },
+      mangle: { properties },
       output: { ascii_only: true },
       nameCache,
     });
