@@ -29,21 +29,33 @@ export type Handler<S = any> = (
 
 /** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
 export interface NetdevSocket {
+  /** A client has connected. */
   accept_cb?: (fd: number) => void;
+  /** Bytes came; on stock firmware to the listening socket, whosever they are. */
   read_cb?: (data: Uint8Array) => void;
+  /** The socket is closed. */
   close_cb?: () => void;
 }
 
 /** Kaluma's network device driver, `global.__netdev`. Calls complete at once; `errno` is 0 or -1 after each. */
 export interface Netdev {
+  /** Of the last call: 0, or -1 when it failed. */
   errno: number;
+  /** The board's address. */
   ip: string;
+  /** A new socket's number (fd); throws when there is none, or no Wi-Fi. */
   socket(domain: string, protocol: string): number;
+  /** Where to set a socket's callbacks. */
   get(fd: number): NetdevSocket;
+  /** Gives a socket its port; 0 for any. */
   bind(fd: number, address: string, port: number): void;
+  /** Lets clients connect. */
   listen(fd: number): void;
+  /** Sends one byte per character: all of them or none. */
   write(fd: number, data: string): void;
+  /** Ends receiving (0) or sending (1). */
   shutdown(fd: number, how: number): void;
+  /** Ends a socket; its number is free at once. */
   close(fd: number): void;
 }
 
@@ -374,6 +386,8 @@ export interface Stage {
   next(): void;
   /** The connection is over. */
   return(): void;
+  /** Bytes of input that may wait, beside a window. */
+  _maxBytes: number;
   /** Whether received bytes are its own: 1 for yes, -1 for no, 0 when they might be. */
   _claim(data: Uint8Array): number;
 }
@@ -420,9 +434,10 @@ export interface Connection {
  */
 function receive(connection: Connection, data: Uint8Array): void {
   // What follows a request is used only where the connection is kept.
-  const waiting = connection._state > State.BODY && reader !== connection && !connection._stage ? NO_BYTES : connection._in;
+  const stage = connection._stage;
+  const waiting = connection._state > State.BODY && reader !== connection && !stage ? NO_BYTES : connection._in;
   const bytes = connection._in = concat(waiting, data);
-  if (bytes.length > connection._server._limits.maxBodyBytes + Max.AHEAD) {
+  if (bytes.length > (stage ? stage._maxBytes : connection._server._limits.maxBodyBytes) + Max.AHEAD) {
     connection._in = NO_BYTES;
     connection._deadline = 0;
     seal(connection);
@@ -591,7 +606,7 @@ function parse(connection: Connection, lines: string[]): number {
   if (lines.length > maxHeaderCount + 1) return 431;
   const headers = parseHeaders(lines);
   if (!headers) return 400;
-  const length = 'content-length' in headers ? headers['content-length'] : '0';
+  const { 'content-length': length = '0' } = headers;
   const modern = request[5] !== '0';
   if ('transfer-encoding' in headers) return 501;
   if (!/^\d+$/.test(length) || (modern && !('host' in headers))) return 400;
@@ -658,9 +673,13 @@ const isIterator = (value: any): value is Iterator<any, any> => value && typeof 
 
 /** An answer to a request. */
 export class Response {
+  /** What is sent. */
   body: string | Uint8Array | BodyIterator;
+  /** RFC 9110, section 15. */
   status: number;
+  /** Of the body, without the charset that is added. */
   contentType: string;
+  /** More headers than those of the body. */
   headers: { [name: string]: string | number } = {};
   /** @internal */
   _stage?: Stage;
@@ -697,8 +716,8 @@ const failure = (status: number, headers?: { [name: string]: string }, message?:
   new Response(message || '' + status, status, '', headers);
 
 /** The one way for a request to fail. */
-function fail(connection: Connection, status: number, headers?: { [name: string]: string }, message?: string): void {
-  answer(connection, failure(status, headers, message));
+function fail(connection: Connection, status: number, headers?: { [name: string]: string }): void {
+  answer(connection, failure(status, headers));
 }
 
 /** Puts the head of an answer on its way, and lets the body follow. */
@@ -928,7 +947,7 @@ export class Server {
    * @param handler see {@link Handler}
    * @returns this
    */
-  route(path: string | RegExp, method: string, handler: Handler): this {
+  route(path: string | RegExp, method: string, handler: Handler<this>): this {
     // A new list: the one so far may be the class's, or of the class above it.
     this._routes = (this._routes || []).concat({
       _path: typeof path === 'string' ? RegExp('^(?:' + path + ')$') : path, _method: method, _handler: handler,
@@ -995,7 +1014,7 @@ export class Server {
       } catch (error) {
         log(this, error);
         if (connection._state === State.ANSWER) end(connection);
-        else if (connection._fd >= 0) fail(connection, 500, undefined, this._limits.debug ? '' + error : '');
+        else if (connection._fd >= 0) answer(connection, failure(500, undefined, this._limits.debug ? '' + error : ''));
       }
     }
     while (backlog.length && !(reader && reader._in.length)) deliver(backlog.shift()!);

@@ -2,7 +2,7 @@
  * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
  * The file reads top to bottom in the order in which data flows: upgrade, frames in, messages, handler, frames out, closing.
  */
-import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, Stage, _seam } from './ehttpserver';
+import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, _seam } from './ehttpserver';
 
 const { _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, _merge, _progress, _utf8Bytes, _upgraded } = _seam;
 
@@ -11,18 +11,36 @@ const { _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, 
 /** RFC 6455, section 5.2. */
 const enum Opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 }
 
+/** {@link Frame.opcode}: more of a message that has begun. */
 export const WS_OPCODE_CONTINUATION = Opcode.CONTINUATION;
+/** {@link Frame.opcode}: begins a message that is UTF-8. */
 export const WS_OPCODE_TEXT = Opcode.TEXT;
+/** {@link Frame.opcode}: begins a message of bytes. */
 export const WS_OPCODE_BINARY = Opcode.BINARY;
+/** {@link Frame.opcode}: closes. */
 export const WS_OPCODE_CLOSE = Opcode.CLOSE;
+/** {@link Frame.opcode}: asks for a pong. */
 export const WS_OPCODE_PING = Opcode.PING;
+/** {@link Frame.opcode}: answers a ping. */
 export const WS_OPCODE_PONG = Opcode.PONG;
 
 /** A frame as it came, unmasked. */
-export interface Frame { fin: boolean; opcode: number; payload: Uint8Array; }
+export interface Frame {
+  /** The last one of its message. */
+  fin: boolean;
+  /** One of the `WS_OPCODE_` numbers. */
+  opcode: number;
+  /** Its bytes. */
+  payload: Uint8Array;
+}
 
 /** For `yield*`: yields until it has its value. */
-export interface Steps<T> { next(): IteratorResult<undefined, T>; [Symbol.iterator](): Steps<T>; }
+export interface Steps<T> {
+  /** One step: not done, or done with the value. */
+  next(): IteratorResult<undefined, T>;
+  /** Itself, for `yield*`. */
+  [Symbol.iterator](): Steps<T>;
+}
 
 /** Limits and switches beside those of {@link ServerOptions}. */
 export interface WebSocketOptions extends ServerOptions {
@@ -113,7 +131,7 @@ function upgrade(server: Server, handler: WebSocketHandler): Response {
 }
 
 /** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
-export class WebSocket implements Stage {
+export class WebSocket {
   /** True once a close frame went either way, or the connection is lost. */
   closed!: boolean;
   /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
@@ -126,6 +144,8 @@ export class WebSocket implements Stage {
   onclose?: (code: number) => void;
 
   /** @internal */ _connection: Connection;
+  /** @internal Bytes of input that may wait: those of one message. */
+  _maxBytes: number;
   /** @internal The handler, until it is called; then what it returned, if that is an iterator. */
   _handler?: WebSocketHandler;
   /** @internal */ _work?: Iterator<unknown>;
@@ -158,6 +178,7 @@ export class WebSocket implements Stage {
   constructor(connection: Connection, handler: WebSocketHandler) {
     this._connection = connection;
     this._handler = handler;
+    this._maxBytes = limitsOf(this).maxMessageBytes;
     schedulePing(this);
   }
 
@@ -331,16 +352,15 @@ const isAlone = (ws: WebSocket) => ws._first & 8 || ws._byFrame;
 
 /** @param rest the mask and what follows */
 function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Array): boolean {
-  const { maxMessageBytes } = limitsOf(ws);
   const end = ws._count + length;
-  if (!(first & 8) && end > maxMessageBytes) return close(ws, Code.TOO_BIG);
+  if (!(first & 8) && end > ws._maxBytes) return close(ws, Code.TOO_BIG);
   ws._first = first;
   if (isAlone(ws)) {
     ws._target = new Uint8Array(length);
   } else {
     if (first & 15) {
       ws._type = first & 15;
-      ws._data = new Uint8Array(first > 127 ? length : maxMessageBytes); // one for all frames of the message
+      ws._data = new Uint8Array(first > 127 ? length : ws._maxBytes); // one for all frames of the message
     }
     ws._target = ws._data.subarray(ws._count, end);
   }
@@ -400,7 +420,7 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
   head[0] = 128 | opcode;
-  if (ws.bufferedAmount + length > limitsOf(ws).maxMessageBytes + Max.SLACK) {
+  if (ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) {
     connection._deadline = 0; // it ends at the next step
   } else if (!ws.closed) {
     if (!ws.bufferedAmount) _progress(connection);
@@ -465,7 +485,18 @@ function closed(ws: WebSocket, code: number): void {
 // ----------------------------------------------------------------------------------------------------------- server
 
 /** A {@link Server} whose routes may have the method 'WEBSOCKET', with a {@link WebSocketHandler}. */
-export interface WebSocketServer extends Server {}
+export interface WebSocketServer extends Server {
+  /**
+   * Adds a handler of WebSockets, to this server only.
+   * @param path a regular expression; text is anchored at both ends
+   * @param method 'WEBSOCKET'
+   * @param handler see {@link WebSocketHandler}
+   * @returns this
+   */
+  route(path: string | RegExp, method: 'WEBSOCKET', handler: WebSocketHandler<this>): this;
+  /** See {@link Server.route}. */
+  route(path: string | RegExp, method: string, handler: Handler<this>): this;
+}
 
 export const WebSocketServer = function (this: Server, options?: WebSocketOptions) {
   Server.call(this, _merge({ maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] }, options));

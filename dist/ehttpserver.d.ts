@@ -22,20 +22,32 @@ export type Reply = Response | string | Uint8Array | object | number | boolean |
 export type Handler<S = any> = (this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[]) => Reply | Iterator<unknown, Reply>;
 /** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
 export interface NetdevSocket {
+    /** A client has connected. */
     accept_cb?: (fd: number) => void;
+    /** Bytes came; on stock firmware to the listening socket, whosever they are. */
     read_cb?: (data: Uint8Array) => void;
+    /** The socket is closed. */
     close_cb?: () => void;
 }
 /** Kaluma's network device driver, `global.__netdev`. Calls complete at once; `errno` is 0 or -1 after each. */
 export interface Netdev {
+    /** Of the last call: 0, or -1 when it failed. */
     errno: number;
+    /** The board's address. */
     ip: string;
+    /** A new socket's number (fd); throws when there is none, or no Wi-Fi. */
     socket(domain: string, protocol: string): number;
+    /** Where to set a socket's callbacks. */
     get(fd: number): NetdevSocket;
+    /** Gives a socket its port; 0 for any. */
     bind(fd: number, address: string, port: number): void;
+    /** Lets clients connect. */
     listen(fd: number): void;
+    /** Sends one byte per character: all of them or none. */
     write(fd: number, data: string): void;
+    /** Ends receiving (0) or sending (1). */
     shutdown(fd: number, how: number): void;
+    /** Ends a socket; its number is free at once. */
     close(fd: number): void;
 }
 /** Limits and switches. What a client can make the server hold is bounded by these limits alone. */
@@ -73,9 +85,13 @@ export declare function text(bytes: Uint8Array): string | null;
 export declare function urlDecode(text: string): string | null;
 /** An answer to a request. */
 export declare class Response {
+    /** What is sent. */
     body: string | Uint8Array | BodyIterator;
+    /** RFC 9110, section 15. */
     status: number;
+    /** Of the body, without the charset that is added. */
     contentType: string;
+    /** More headers than those of the body. */
     headers: {
         [name: string]: string | number;
     };
@@ -121,7 +137,7 @@ export declare class Server {
      * @param handler see {@link Handler}
      * @returns this
      */
-    route(path: string | RegExp, method: string, handler: Handler): this;
+    route(path: string | RegExp, method: string, handler: Handler<this>): this;
     /**
      * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
      * @param port to listen on. Default 80

@@ -2,7 +2,7 @@
  * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
  * The file reads top to bottom in the order in which data flows: upgrade, frames in, messages, handler, frames out, closing.
  */
-import { RequestHeaders, Server, ServerOptions, Stage } from './ehttpserver';
+import { Handler, RequestHeaders, Server, ServerOptions } from './ehttpserver';
 /** RFC 6455, section 5.2. */
 declare const enum Opcode {
     CONTINUATION = 0,
@@ -12,21 +12,32 @@ declare const enum Opcode {
     PING = 9,
     PONG = 10
 }
+/** {@link Frame.opcode}: more of a message that has begun. */
 export declare const WS_OPCODE_CONTINUATION = Opcode.CONTINUATION;
+/** {@link Frame.opcode}: begins a message that is UTF-8. */
 export declare const WS_OPCODE_TEXT = Opcode.TEXT;
+/** {@link Frame.opcode}: begins a message of bytes. */
 export declare const WS_OPCODE_BINARY = Opcode.BINARY;
+/** {@link Frame.opcode}: closes. */
 export declare const WS_OPCODE_CLOSE = Opcode.CLOSE;
+/** {@link Frame.opcode}: asks for a pong. */
 export declare const WS_OPCODE_PING = Opcode.PING;
+/** {@link Frame.opcode}: answers a ping. */
 export declare const WS_OPCODE_PONG = Opcode.PONG;
 /** A frame as it came, unmasked. */
 export interface Frame {
+    /** The last one of its message. */
     fin: boolean;
+    /** One of the `WS_OPCODE_` numbers. */
     opcode: number;
+    /** Its bytes. */
     payload: Uint8Array;
 }
 /** For `yield*`: yields until it has its value. */
 export interface Steps<T> {
+    /** One step: not done, or done with the value. */
     next(): IteratorResult<undefined, T>;
+    /** Itself, for `yield*`. */
     [Symbol.iterator](): Steps<T>;
 }
 /** Limits and switches beside those of {@link ServerOptions}. */
@@ -46,7 +57,7 @@ export interface WebSocketOptions extends ServerOptions {
  */
 export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket) => unknown;
 /** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
-export declare class WebSocket implements Stage {
+export declare class WebSocket {
     /** True once a close frame went either way, or the connection is lost. */
     closed: boolean;
     /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
@@ -87,6 +98,16 @@ export declare class WebSocket implements Stage {
 }
 /** A {@link Server} whose routes may have the method 'WEBSOCKET', with a {@link WebSocketHandler}. */
 export interface WebSocketServer extends Server {
+    /**
+     * Adds a handler of WebSockets, to this server only.
+     * @param path a regular expression; text is anchored at both ends
+     * @param method 'WEBSOCKET'
+     * @param handler see {@link WebSocketHandler}
+     * @returns this
+     */
+    route(path: string | RegExp, method: 'WEBSOCKET', handler: WebSocketHandler<this>): this;
+    /** See {@link Server.route}. */
+    route(path: string | RegExp, method: string, handler: Handler<this>): this;
 }
 export declare const WebSocketServer: new (options?: WebSocketOptions) => WebSocketServer;
 export {};

@@ -174,6 +174,14 @@ for (const firmware of FIRMWARES) {
       set.board.check();
     });
 
+    test('a message may be larger than a body may be, all of it at once', () => {
+      const set = setUp({ firmware, options: { maxMessageBytes: 40000, maxBodyBytes: 1000 }, board: { passMicros: 20000 } });
+      set.peer.send(frame(BINARY, Buffer.alloc(40000)));
+      set.board.runUntil(() => set.seen.count === 1 || set.seen.codes.length);
+      assert.deepEqual(set.seen, { count: 1, bytes: 40000, codes: [] });
+      set.board.check();
+    });
+
     test('a message that comes later is no other than it was: handlers may keep theirs', () => {
       const kept = [];
       const { board } = serveWebSocket({ firmware, handler: (path, headers, ws) => { ws.onmessage = (message) => { kept.push(message); }; } });
