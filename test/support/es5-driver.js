@@ -1,6 +1,6 @@
 // Runs after the library in an engine that knows ES5 and nothing newer: what Kaluma adds to the language, a driver
 // with one client, and requests. Prints what the client gets.
-// The runner puts the library before it as function library(exports) {...}.
+// The runner puts the library before it as functions library(exports) {...} and websocket(exports, require) {...}.
 
 var out = print;
 
@@ -13,10 +13,19 @@ if (typeof Uint8Array === 'undefined') {
   Uint8Array.prototype.set = function (from, at) {
     for (var i = 0; i < from.length; i++) this[(at || 0) + i] = from[i] & 255;
   };
+  // A view, as the real one is: what is put into it is put into the whole.
   Uint8Array.prototype.subarray = function (start, end) {
-    var part = [];
-    for (var i = start; i < (end === undefined ? this.length : Math.min(end, this.length)); i++) part.push(this[i]);
-    return new Uint8Array(part);
+    var whole = this;
+    var part = new Uint8Array(0);
+    part.length = Math.max(0, (end === undefined ? this.length : Math.min(end, this.length)) - start);
+    var show = function (i) {
+      Object.defineProperty(part, i, {
+        get: function () { return whole[start + i]; },
+        set: function (byte) { whole[start + i] = byte & 255; },
+      });
+    };
+    for (var i = 0; i < part.length; i++) show(i);
+    return part;
   };
 }
 var bytesOf = function (binary) {
@@ -33,6 +42,15 @@ TextDecoder.prototype.decode = function (bytes) {
   var escaped = '';
   for (var i = 0; i < bytes.length; i++) escaped += (bytes[i] < 16 ? '%0' : '%') + bytes[i].toString(16);
   return decodeURIComponent(escaped);
+};
+this.btoa = function (bytes) {
+  var base64 = '';
+  for (var i = 0; i < bytes.length; i += 3) {
+    for (var j = 0, bits = (bytes[i] & 255) << 16 | (bytes[i + 1] & 255) << 8 | bytes[i + 2] & 255; j < 4; j++) {
+      base64 += i + j > bytes.length ? '=' : 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'.charAt(bits >> 18 - 6 * j & 63);
+    }
+  }
+  return base64;
 };
 var clock = 0;
 this.millis = function () { return clock; };
@@ -75,13 +93,19 @@ server.route('/form', 'GET', function (path, query) { return module.urlDecode(qu
 server.listen(80);
 var listening = sockets[0];
 
+var pass = function (times) {
+  for (var i = 0; i < times; i++, clock++) if (timers[0]) timers[0]();
+};
 var request = function (text) {
   sent = '';
   var fd = global.__netdev.socket();
   listening.accept_cb(fd);
   listening.read_cb(bytesOf(text));
-  for (var i = 0; i < 3; i++, clock++) if (timers[0]) timers[0]();
+  pass(3);
   for (var turns = 0; sockets[fd] && turns < 100; turns++, clock += 100) timers[0]();
+  show();
+};
+var show = function () {
   out(sent.replace(/\r\n/g, '|').replace(/[^ -~]/g, function (c) { return '\\x' + c.charCodeAt(0).toString(16); }));
 };
 
@@ -90,3 +114,28 @@ request('POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n\xe2\x82\xac
 request('GET /form?a+b%21 HTTP/1.0\r\n\r\n');
 request('GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n');
 request('DELETE /json HTTP/1.1\r\nHost: x\r\n\r\n');
+server.close();
+
+var module2 = {};
+websocket(module2, function () { return module; });
+server = new module2.WebSocketServer();
+server.route('/echo', 'WEBSOCKET', function (path, headers, ws) {
+  ws.onmessage = function (message) { ws.send(typeof message === 'string' ? message + '!' : message); };
+  ws.onclose = function (code) { out('closed ' + code); };
+});
+timers = [];
+server.listen(80);
+for (var fd = 0; !sockets[fd] || !sockets[fd].read_cb; fd++);
+listening = sockets[fd];
+listening.accept_cb(global.__netdev.socket());
+var say = function (text) {
+  sent = '';
+  listening.read_cb(bytesOf(text));
+  pass(10);
+  show();
+};
+say('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+  + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
+say('\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58'); // "Hello", RFC 6455, section 5.7
+say('\x01\x83\0\0\0\0\xe2\x82\xac\x89\x81\0\0\0\0p\x80\x81\0\0\0\0e');
+say('\x88\x82\0\0\0\0\x03\xe9');
