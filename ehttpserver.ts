@@ -151,6 +151,9 @@ function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
   return all;
 }
 
+/** What follows the first bytes. When that is nothing, the bytes need not be kept for it. */
+const after = (bytes: Uint8Array, count: number) => bytes.length > count ? bytes.subarray(count) : NO_BYTES;
+
 /** One character per byte; the bytes are arguments, so they must be few. */
 const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, bytes as any);
 
@@ -333,21 +336,19 @@ function hear(data: Uint8Array): void {
 }
 
 function deliver(data: Uint8Array): void {
-  const connection = !upgraded || (reader && isReaders(reader, upgraded._stage, data)) ? reader : upgraded;
+  const connection = !upgraded || (reader && isReaders(reader._state, upgraded._stage, data)) ? reader : upgraded;
   if (connection) receive(connection, data);
 }
 
 /**
  * Beside an upgraded connection the reader's bytes are those that begin a request, as no frame of a WebSocket does, and the rest of
- * a request that has begun: where that might be the inside of a long frame, too, it has to be text, and not too much.
+ * a request that has begun: what cannot be a frame, and text, which a frame's inside is not behind its mask.
  */
-function isReaders({ _state, _body, _got }: Connection, stage: Stage | undefined, data: Uint8Array): boolean {
+function isReaders(state: State, stage: Stage | undefined, data: Uint8Array): boolean {
   const start = latin1(data.subarray(0, 16));
   if (/^[A-Z]+ \//.test(start)) return true;
   const claim = stage ? stage._claim(data) : 0;
-  if (claim < 0 && (_state === State.BODY || _state === State.DRAIN)) return true;
-  const left = _state === State.BODY ? _body.length - _got : _state === State.HEAD || _state === State.DRAIN ? Infinity : 0;
-  return claim < 1 && (data.length > left ? /^[A-Z]+ ?$/ : /^[\t\r -~]*(\n|$)/).test(start);
+  return claim < 1 && ((claim < 0 && state > State.HEAD) || (state ? /^[\t\r -~]*(\n|$)/ : /^[A-Z]+ ?$/).test(start));
 }
 
 /** Takes every free PCB, then gives back as many as shall be free: so it need not know how many there are. */
@@ -475,7 +476,7 @@ function flush(connection: Connection): boolean {
     const room = Max.WRITE - connection._out.length;
     if (room > 0) {
       connection._out += latin1(connection._rest.subarray(0, room));
-      connection._rest = connection._rest.subarray(room);
+      connection._rest = after(connection._rest, room);
     }
     dev.write(connection._fd, connection._out.slice(0, Max.WRITE));
     if (dev.errno) return false;
@@ -585,7 +586,7 @@ function readHead(connection: Connection): boolean {
   const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]+/, '');
   const line = (head + '\r').indexOf('\r');
   const end = head.indexOf('\r\n\r\n');
-  connection._in = connection._in.subarray(end < 0 ? bytes.length : bytes.length - head.length + end + 4);
+  connection._in = after(connection._in, end < 0 ? bytes.length : bytes.length - head.length + end + 4);
   const lines = end < 0 ? head : head.slice(0, end);
   const status = line > maxRequestLineSize ? 414
     : lines.length - line > (end < 0 ? maxHeaderBytes + 3 : maxHeaderBytes) ? 431
@@ -640,7 +641,7 @@ function readBody(connection: Connection): boolean {
   const { _in, _body, _got } = connection;
   const bytes = _in.subarray(0, _body.length - _got);
   _body.set(bytes, _got);
-  connection._in = _in.subarray(bytes.length);
+  connection._in = after(_in, bytes.length);
   connection._got += bytes.length;
   if (connection._got < _body.length) return false;
   connection._state = State.HANDLER;
@@ -733,6 +734,7 @@ function answer(connection: Connection, reply: Reply): void {
   const length = streamed ? response._length : bytes.length;
   if (streamed && bodiless && bytes.return) bytes.return();
   connection._work = streamed && !bodiless ? bytes : null;
+  connection._body = NO_BYTES;
   connection._stage = response._stage;
   connection._drainUntil = +(connection._state < State.HANDLER);
   // Where there are dead connections the server has to end this one, see end().
@@ -813,6 +815,7 @@ function drain(connection: Connection): void {
 
 /** @internal What websocket.ts builds upon. */
 export const _seam = {
+  _after: after,
   _checkUtf8: checkUtf8,
   _concat: concat,
   _drain: drain,

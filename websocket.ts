@@ -4,7 +4,7 @@
  */
 import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, _seam } from './ehttpserver';
 
-const { _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, _merge, _progress, _utf8Bytes, _upgraded } = _seam;
+const { _after, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, _merge, _progress, _utf8Bytes, _upgraded } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
 
@@ -162,7 +162,7 @@ export class WebSocket {
   /** @internal */ _got!: number;
   /** @internal The message that comes: opcode (0: none), bytes, their count, how far they are UTF-8. */
   _type!: number;
-  /** @internal */ _data!: Uint8Array;
+  /** @internal */ _data?: Uint8Array;
   /** @internal */ _count!: number;
   /** @internal */ _utf8!: number;
 
@@ -312,7 +312,7 @@ function read(ws: WebSocket): void {
   const bytes = connection._in.subarray(0, Math.min(target.length - ws._got, Max.STEP));
   const payload = target.subarray(ws._got, ws._got + bytes.length);
   for (let i = 0; i < bytes.length; i++) payload[i] = bytes[i] ^ mask[ws._got++ & 3];
-  connection._in = connection._in.subarray(bytes.length);
+  connection._in = _after(connection._in, bytes.length);
   if (ws._type === Opcode.TEXT && !isAlone(ws)) ws._utf8 = _checkUtf8(payload, ws._utf8);
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
   else if (ws._got === target.length) endFrame(ws, target);
@@ -362,11 +362,11 @@ function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Arr
       ws._type = first & 15;
       ws._data = new Uint8Array(first > 127 ? length : ws._maxBytes); // one for all frames of the message
     }
-    ws._target = ws._data.subarray(ws._count, end);
+    ws._target = ws._data!.subarray(ws._count, end);
   }
   ws._got = 0;
   ws._mask = new Uint8Array(rest.subarray(0, 4));
-  ws._connection._in = rest.subarray(4);
+  ws._connection._in = _after(rest, 4);
   return true;
 }
 
@@ -385,9 +385,10 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
 function endData(ws: WebSocket, length: number): void {
   ws._count += length;
   if (ws._first < 128) return;
-  const bytes = ws._data.subarray(0, ws._count);
+  const bytes = ws._data!.subarray(0, ws._count);
   const message = ws._type === Opcode.TEXT ? new TextDecoder('utf-8').decode(bytes) : bytes;
   ws._type = ws._count = 0;
+  ws._data = undefined;
   if (ws._utf8) close(ws, Code.BAD_DATA); // it ends within a character
   else if (ws.onmessage) ws.onmessage(message);
   else ws._message = message;
