@@ -87,7 +87,7 @@ declare function setInterval(callback: () => void, ms: number): number;
 declare function clearInterval(id: number): void;
 declare const console: { log(message: unknown): void; error(message: unknown): void };
 declare class TextEncoder { encode(text: string): Uint8Array; }
-declare class TextDecoder { constructor(encoding: string); decode(bytes: Uint8Array): string; }
+declare class TextDecoder { decode(bytes: Uint8Array): string; }
 
 // ----------------------------------------------------------------------------------------------------------- numbers
 
@@ -116,6 +116,8 @@ const enum Max {
   AT_ONCE = 10240,
   /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
   AHEAD = 11680,
+  /** Bytes that all clients may make the server hold, beside one body. */
+  HELD = 65536,
   /** Segments that may wait for it to be clear whose they are; above it the upgraded connection ends. */
   BACKLOG = 16,
   /** Milliseconds of one pass. */
@@ -133,6 +135,7 @@ const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, DRAIN }
 
 /** One constant for "not done yet": no garbage per step. */
 const NOT_DONE = { done: false } as IteratorResult<undefined>;
+const DONE = { done: true } as IteratorResult<undefined>;
 const NO_BYTES = new Uint8Array(0);
 const BINARY = 'application/octet-stream';
 /** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
@@ -185,7 +188,7 @@ function checkUtf8(bytes: Uint8Array, state: number): number {
  * @returns the text, or null when the bytes are not valid UTF-8 (RFC 3629)
  */
 export function text(bytes: Uint8Array): string | null {
-  return checkUtf8(bytes, 0) ? null : new TextDecoder('utf-8').decode(bytes);
+  return checkUtf8(bytes, 0) ? null : new TextDecoder().decode(bytes);
 }
 
 /** RFC 3986, section 2.1; null for an escape that lacks hex digits or is not UTF-8. */
@@ -283,7 +286,7 @@ function busy(connection: Connection): void {
 }
 
 function newConnection(server: Server, fd: number): Connection {
-  const connection = { _server: server, _fd: fd, _since: now, _count: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES } as Connection;
+  const connection = { _server: server, _fd: fd, _since: now, _count: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES, _body: NO_BYTES } as Connection;
   const accepted = dev.get(fd);
   accepted.read_cb = (data) => {
     if (!routed) {
@@ -293,10 +296,7 @@ function newConnection(server: Server, fd: number): Connection {
     }
     receive(connection, data);
   };
-  accepted.close_cb = () => {
-    remove(zombies, fd); // it was alive
-    over(connection);
-  };
+  accepted.close_cb = () => { over(connection); };
   begin(connection);
   progress(connection);
   if (!routed) connection._deadline = now + Ms.SILENT;
@@ -330,8 +330,8 @@ function hear(data: Uint8Array): void {
   if (!upgraded || (!backlog.length && !(reader && reader._in.length))) {
     deliver(data);
   } else if (backlog.push(new Uint8Array(data)) > Max.BACKLOG) {
-    backlog.length = upgraded._deadline = 0;
-    seal(upgraded);
+    backlog.length = 0;
+    drop(upgraded);
   }
 }
 
@@ -411,8 +411,9 @@ export interface Connection {
   _rest: Uint8Array;
 
   _state: State;
-  /** The head, as far as it has come. */
+  /** The head, as far as it has come; and its size, also when it has been parsed. */
   _head: string;
+  _headBytes: number;
   _method: string;
   _path: string;
   _query: string;
@@ -434,15 +435,41 @@ export interface Connection {
  * by in time. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  // What follows a request is used only where the connection is kept.
   const stage = connection._stage;
+  const most = stage ? stage._maxBytes : connection._server._limits.maxBodyBytes;
+  // What follows a request is used only where the connection is kept.
   const waiting = connection._state > State.BODY && reader !== connection && !stage ? NO_BYTES : connection._in;
-  const bytes = connection._in = concat(waiting, data);
-  if (bytes.length > (stage ? stage._maxBytes : connection._server._limits.maxBodyBytes) + Max.AHEAD) {
-    connection._in = NO_BYTES;
-    connection._deadline = 0;
+  if (!connection._deadline) return;
+  connection._in = concat(waiting, data);
+  if (connection._in.length > most + Max.AHEAD) {
+    drop(connection);
     seal(connection);
   }
+  bound(most);
+}
+
+/** It ends at the next step, and until then nothing is taken in. */
+function drop(connection: Connection): void {
+  connection._in = NO_BYTES;
+  connection._deadline = 0;
+}
+
+/** What a connection makes the server hold. What a handler answers is the program's. */
+const holds = (connection: Connection) =>
+  connection._in.length + connection._body.length + (connection._stage ? connection._rest.length : connection._headBytes);
+
+/**
+ * Five clients at their limits would not fit into the memory: when all of them together hold too much, the one that holds most, of
+ * equals the last one, goes.
+ */
+function bound(most: number): void {
+  let sum = 0;
+  let largest = connections[0];
+  connections.forEach((connection) => {
+    sum += holds(connection);
+    if (holds(connection) >= holds(largest)) largest = connection;
+  });
+  if (sum > Max.HELD + most) drop(largest);
 }
 
 /**
@@ -453,7 +480,7 @@ function alive(connection: Connection): boolean {
   if (writable(connection._fd)) return true;
   // Should it be alive and only the Wi-Fi down, nobody must hear it.
   dev.shutdown(connection._fd, 0);
-  zombies.push(connection._fd);
+  park(zombies, connection._fd);
   over(connection);
   return false;
 }
@@ -512,14 +539,17 @@ function end(connection: Connection): void {
     }
   });
   while ((taken = socket()) >= 0 && taken !== fd) lower.push(taken);
-  if (taken === fd) park(fd);
+  if (taken === fd) park(parked, fd);
   while (lower.length) dev.close(lower.pop()!);
 }
 
-function park(fd: number): void {
-  parked.push(fd);
-  dev.get(fd).close_cb = () => {
-    remove(parked, fd);
+/** Keeps a fd out of use until the driver closes it; of its connection the driver keeps nothing. */
+function park(fds: number[], fd: number): void {
+  const socket = dev.get(fd);
+  fds.push(fd);
+  socket.read_cb = undefined;
+  socket.close_cb = () => {
+    remove(fds, fd);
     checkAt = 0;
   };
 }
@@ -538,7 +568,7 @@ function begin(connection: Connection): void {
   connection._count++;
   connection._state = State.IDLE;
   connection._head = connection._method = connection._path = '';
-  connection._got = 0;
+  connection._got = connection._headBytes = 0;
   connection._keep = false;
 }
 
@@ -585,6 +615,7 @@ function readHead(connection: Connection): boolean {
   // Empty lines before the request are ignored: RFC 9112, section 2.2.
   const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]+/, '');
   const line = (head + '\r').indexOf('\r');
+  connection._headBytes = head.length;
   const end = head.indexOf('\r\n\r\n');
   connection._in = after(connection._in, end < 0 ? bytes.length : bytes.length - head.length + end + 4);
   const lines = end < 0 ? head : head.slice(0, end);
@@ -618,6 +649,8 @@ function parse(connection: Connection, lines: string[]): number {
   connection._headers = headers;
   connection._head = '';
   connection._body = new Uint8Array(+length);
+  bound(maxBodyBytes);
+  if (!connection._deadline) return 503;
   connection._keep = modern && !/close/i.test(headers.connection);
   connection._state = State.BODY;
   if (modern && +length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
@@ -683,11 +716,11 @@ export class Response {
   /** More headers than those of the body. */
   headers: { [name: string]: string | number } = {};
   /** @internal */
-  _stage?: Stage;
+  declare _stage?: Stage;
   /** @internal Bytes of a body that is an iterator, if they are known. */
-  _length?: number;
+  declare _length?: number;
   /** @internal Makes the answer when the request is known. */
-  _for?: (requestHeaders: RequestHeaders) => Response;
+  declare _for?: (requestHeaders: RequestHeaders) => Response;
 
   /**
    * @param body text (sent as UTF-8), bytes, an iterator of both that is sent as it comes and ended by closing, or any other
@@ -816,6 +849,7 @@ function drain(connection: Connection): void {
 /** @internal What websocket.ts builds upon. */
 export const _seam = {
   _after: after,
+  _bound: bound,
   _checkUtf8: checkUtf8,
   _concat: concat,
   _drain: drain,
@@ -825,6 +859,7 @@ export const _seam = {
   _isIterator: isIterator,
   _log: log,
   _merge: merge,
+  _NO_BYTES: NO_BYTES,
   _progress: progress,
   _utf8Bytes: utf8Bytes,
   /** The connection beside which no other can be upgraded. */
@@ -867,7 +902,7 @@ function fileBody(path: string, left: number, bufferSize: number): BodyIterator 
   const close = () => {
     if (fd >= 0) fs.close(fd);
     fd = -1;
-    return { done: true } as IteratorResult<Uint8Array>;
+    return DONE;
   };
   return {
     next() {
@@ -926,7 +961,8 @@ export class Server {
   _limits: Required<ServerOptions>;
   /** The listening socket; -1 when there is none. */
   private _fd = -1;
-  private _routes?: { _path: RegExp, _method: string, _handler: Handler }[];
+  // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.
+  private declare _routes?: { _path: RegExp, _method: string, _handler: Handler }[];
 
   /** @param options limits and switches; see there for the defaults */
   constructor(options?: ServerOptions) {
@@ -1003,7 +1039,7 @@ export class Server {
 
   /** One bounded step of the server, once {@link Server.start} was called. */
   next(): IteratorResult<undefined> {
-    if (this._fd < 0) return { done: true } as IteratorResult<undefined>;
+    if (this._fd < 0) return DONE;
     now += Math.min(millis() - lastStep, Max.PASS);
     lastStep = millis();
     admit(this._limits.reserve);

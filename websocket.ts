@@ -4,7 +4,7 @@
  */
 import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, _seam } from './ehttpserver';
 
-const { _after, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, _merge, _progress, _utf8Bytes, _upgraded } = _seam;
+const { _after, _bound, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, _merge, _NO_BYTES, _progress, _utf8Bytes, _upgraded } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
 
@@ -62,7 +62,7 @@ export type WebSocketHandler<S = any> = (this: S, path: string, headers: Request
 
 declare function btoa(bytes: Uint8Array): string;
 declare function millis(): number;
-declare class TextDecoder { constructor(encoding: string); decode(bytes: Uint8Array): string; }
+declare class TextDecoder { decode(bytes: Uint8Array): string; }
 
 type Limits = Required<WebSocketOptions>;
 
@@ -133,46 +133,45 @@ function upgrade(server: Server, handler: WebSocketHandler): Response {
 /** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
 export class WebSocket {
   /** True once a close frame went either way, or the connection is lost. */
-  closed!: boolean;
+  declare closed: boolean;
   /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
-  closeCode!: number;
+  declare closeCode: number;
   /** Bytes that wait to go out. */
-  bufferedAmount!: number;
+  declare bufferedAmount: number;
   /** Called with every whole message, if set: text as a string, binary as a Uint8Array. */
-  onmessage?: (data: string | Uint8Array) => void;
+  declare onmessage?: (data: string | Uint8Array) => void;
   /** Called once, when the socket is closed, with {@link closeCode}. */
-  onclose?: (code: number) => void;
+  declare onclose?: (code: number) => void;
 
-  /** @internal */ _connection: Connection;
+  /** @internal */ declare _connection: Connection;
   /** @internal Bytes of input that may wait: those of one message. */
-  _maxBytes: number;
+  declare _maxBytes: number;
   /** @internal The handler, until it is called; then what it returned, if that is an iterator. */
-  _handler?: WebSocketHandler;
-  /** @internal */ _work?: Iterator<unknown>;
-  /** @internal A whole message that nobody has taken yet. */
-  _message?: string | Uint8Array;
+  declare _handler?: WebSocketHandler;
+  /** @internal */ declare _work?: Iterator<unknown>;
+  /** @internal The message is whole, and nobody has taken it yet. */
+  declare _whole: boolean;
   /** @internal The program reads frames itself; and one that it has not taken yet. */
-  _byFrame!: boolean;
-  /** @internal */ _frame?: Frame;
+  declare _byFrame: boolean;
+  /** @internal */ declare _frame?: Frame;
 
   /** @internal The frame that comes: first byte, mask, where its payload goes, bytes so far; without a target there is none. */
-  _first!: number;
-  /** @internal */ _mask!: Uint8Array;
-  /** @internal */ _target?: Uint8Array;
-  /** @internal */ _got!: number;
-  /** @internal The message that comes: opcode (0: none), bytes, their count, how far they are UTF-8. */
-  _type!: number;
-  /** @internal */ _data?: Uint8Array;
-  /** @internal */ _count!: number;
-  /** @internal */ _utf8!: number;
+  declare _first: number;
+  /** @internal */ declare _mask: Uint8Array;
+  /** @internal */ declare _target?: Uint8Array;
+  /** @internal */ declare _got: number;
+  /** @internal The message that comes into the connection's _body: opcode (0: none), bytes so far, how far they are UTF-8. */
+  declare _type: number;
+  /** @internal */ declare _count: number;
+  /** @internal */ declare _utf8: number;
 
   /** @internal Bytes ever queued. */
-  _queued!: number;
-  /** @internal */ _pingAt!: number;
+  declare _queued: number;
+  /** @internal */ declare _pingAt: number;
   /** @internal Pings without an answer. */
-  _pings!: number;
+  declare _pings: number;
   /** @internal What becomes of the connection once everything is out. */
-  _then?: (connection: Connection) => void;
+  declare _then?: (connection: Connection) => void;
 
   /** @internal */
   constructor(connection: Connection, handler: WebSocketHandler) {
@@ -236,9 +235,7 @@ export class WebSocket {
   /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
   recv(): Steps<string | Uint8Array | null> {
     return steps(() => {
-      const message = this._message;
-      this._message = undefined;
-      return message === undefined && this.closed ? null : message;
+      return this._whole ? take(this) : this.closed ? null : undefined;
     });
   }
 
@@ -251,6 +248,7 @@ export class WebSocket {
     return steps(() => {
       const frame = this._frame;
       this._frame = undefined;
+      this._connection._body = _NO_BYTES;
       return !frame && this.closed ? null : frame;
     });
   }
@@ -296,7 +294,7 @@ export class WebSocket {
 }
 
 const defaults = WebSocket.prototype;
-defaults.closed = defaults._byFrame = false;
+defaults.closed = defaults._byFrame = defaults._whole = false;
 defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = defaults._count = defaults._utf8 = defaults._queued
   = defaults._pings = 0;
 
@@ -306,14 +304,14 @@ defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = 
 function read(ws: WebSocket): void {
   const connection = ws._connection;
   const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
-  if (ws._frame || (ws._message !== undefined && isData) || (!ws._target && !readHead(ws))) return;
+  if (ws._frame || (ws._whole && isData) || (!ws._target && !readHead(ws))) return;
   const target = ws._target!;
   const mask = ws._mask;
   const bytes = connection._in.subarray(0, Math.min(target.length - ws._got, Max.STEP));
   const payload = target.subarray(ws._got, ws._got + bytes.length);
   for (let i = 0; i < bytes.length; i++) payload[i] = bytes[i] ^ mask[ws._got++ & 3];
   connection._in = _after(connection._in, bytes.length);
-  if (ws._type === Opcode.TEXT && !isAlone(ws)) ws._utf8 = _checkUtf8(payload, ws._utf8);
+  if (ws._type === Opcode.TEXT && !(ws._first & 8)) ws._utf8 = _checkUtf8(payload, ws._utf8);
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
   else if (ws._got === target.length) endFrame(ws, target);
 }
@@ -347,26 +345,27 @@ function readHead(ws: WebSocket): boolean {
   return length >= 0 && beginFrame(ws, first, length, input.subarray(headSize(input[1] & 127) - 4));
 }
 
-/** Whether the frame is no part of a message that is put together. */
-const isAlone = (ws: WebSocket) => ws._first & 8 || ws._byFrame;
-
 /** @param rest the mask and what follows */
 function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Array): boolean {
+  const connection = ws._connection;
   const end = ws._count + length;
   if (!(first & 8) && end > ws._maxBytes) return close(ws, Code.TOO_BIG);
   ws._first = first;
-  if (isAlone(ws)) {
+  if (first & 8) {
     ws._target = new Uint8Array(length);
   } else {
-    if (first & 15) {
+    if (ws._byFrame) {
+      connection._body = new Uint8Array(length);
+    } else if (first & 15) {
       ws._type = first & 15;
-      ws._data = new Uint8Array(first > 127 ? length : ws._maxBytes); // one for all frames of the message
+      connection._body = new Uint8Array(first > 127 ? length : ws._maxBytes); // one for all frames of the message
     }
-    ws._target = ws._data!.subarray(ws._count, end);
+    ws._target = connection._body.subarray(ws._count, end);
   }
   ws._got = 0;
   ws._mask = new Uint8Array(rest.subarray(0, 4));
-  ws._connection._in = _after(rest, 4);
+  connection._in = _after(rest, 4);
+  _bound(ws._maxBytes);
   return true;
 }
 
@@ -385,13 +384,19 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
 function endData(ws: WebSocket, length: number): void {
   ws._count += length;
   if (ws._first < 128) return;
-  const bytes = ws._data!.subarray(0, ws._count);
-  const message = ws._type === Opcode.TEXT ? new TextDecoder('utf-8').decode(bytes) : bytes;
-  ws._type = ws._count = 0;
-  ws._data = undefined;
   if (ws._utf8) close(ws, Code.BAD_DATA); // it ends within a character
-  else if (ws.onmessage) ws.onmessage(message);
-  else ws._message = message;
+  else if (ws.onmessage) ws.onmessage(take(ws));
+  else ws._whole = true;
+}
+
+/** The whole message. */
+function take(ws: WebSocket): string | Uint8Array {
+  const bytes = ws._connection._body.subarray(0, ws._count);
+  const message = ws._type === Opcode.TEXT ? new TextDecoder().decode(bytes) : bytes;
+  ws._connection._body = _NO_BYTES;
+  ws._type = ws._count = 0;
+  ws._whole = false;
+  return message;
 }
 
 // ----------------------------------------------------------------------------------------------------------- handler
@@ -415,7 +420,7 @@ function stepHandler(ws: WebSocket): void {
 /** One whole frame, at once; a client that leaves more than a message's worth waiting is dropped. */
 function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
   const connection = ws._connection;
-  const payload = bytes || new Uint8Array(0);
+  const payload = bytes || _NO_BYTES;
   const { length } = payload;
   const head = length > 65535 ? [0, 127, 0, 0, 0, 0, length >> 24, length >> 16, length >> 8, length]
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
@@ -428,6 +433,7 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
     connection._rest = _concat(connection._rest, _concat(new Uint8Array(head), payload));
     ws._queued += head.length + length;
     count(ws);
+    _bound(ws._maxBytes);
   }
   const end = ws._queued;
   return steps(() => ws.closed || ws._queued - ws.bufferedAmount >= end || undefined);
@@ -499,8 +505,10 @@ export interface WebSocketServer extends Server {
   route(path: string | RegExp, method: string, handler: Handler<this>): this;
 }
 
-export const WebSocketServer = function (this: Server, options?: WebSocketOptions) {
-  Server.call(this, _merge({ maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] }, options));
+export const WebSocketServer = function (this: any, options?: WebSocketOptions) {
+  // Not Server.call(this, ...): where the source is compiled to native classes, a class cannot be called.
+  this._limits = new Server(_merge({ maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] }, options))._limits;
+  this._fd = -1;
 } as any as new (options?: WebSocketOptions) => WebSocketServer;
 
 const base = Server.prototype;
