@@ -1,0 +1,69 @@
+// What the commands that take a program have in common: finding it, making it one file, and telling what is wrong in one line.
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, parse, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildExamples, buildLibrary, exampleSource, exampleSources } from './build.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** The examples' names, for people. */
+export const EXAMPLES = exampleSources().map((file) => parse(file).name).join(', ');
+
+/** Something that the user can mend: told in one line. */
+export class UserError extends Error {}
+
+/**
+ * Reads the command line.
+ * @param {import('node:util').ParseArgsOptionsConfig} options
+ * @param {string} command what people type, for the message
+ * @returns {{values: any, positionals: string[]}}
+ */
+export function parseOptions(options, command) {
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    // Its first sentence says what is wrong; the others are about what nobody wanted.
+    throw new UserError(`${error.message.split(/\.\s|\n/)[0]}. See ${command} -- --help`);
+  }
+}
+
+/** Runs a command; what the user can mend is told in one line, exit code 1. */
+export async function runTool(command) {
+  try {
+    await command();
+  } catch (error) {
+    console.error(error instanceof UserError ? error.message : error);
+    process.exitCode = 1;
+  }
+}
+
+/** The source file of an example, or of a program given by its path. */
+export function findSource(example) {
+  const isPath = /[/\\.]/.test(example);
+  const source = isPath ? resolve(example) : exampleSource(example);
+  if (source && statSync(source, { throwIfNoEntry: false })?.isFile()) return source;
+  throw new UserError(isPath ? `There is no file ${example}` : `Unknown example ${example}. There are: ${EXAMPLES}`);
+}
+
+/** True when a source of the library is newer than what was built from it. */
+function libraryIsStale() {
+  const age = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = readdirSync(root).filter((file) => file.endsWith('.ts'));
+  return sources.some((file) => age(join(root, file)) >= age(join(root, 'dist', `${parse(file).name}.js`)));
+}
+
+/** The program as the one file that the board gets. */
+export async function bundle(source) {
+  const out = mkdtempSync(join(tmpdir(), 'ehttpserver-'));
+  try {
+    if (libraryIsStale()) await buildLibrary();
+    await buildExamples([source], out);
+    return readFileSync(join(out, `${parse(source).name}.js`), 'utf8');
+  } catch (error) {
+    throw new UserError(`Cannot build ${source}: ${String(error.message).split('\n')[0]}`);
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+}
