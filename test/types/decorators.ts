@@ -1,0 +1,36 @@
+// Handlers as methods: the same text for legacy and for standard decorators.
+import { RequestHeaders, Response, Server, route, run } from '../../dist/ehttpserver';
+
+class Site extends Server {
+  visits = 0;
+
+  @route('/')
+  home() {
+    return `${++this.visits} visits`;
+  }
+
+  @route('/items/(\\d+)', 'PUT')
+  item(_path: string, _query: string, headers: RequestHeaders, body: Uint8Array, match: string[]) {
+    return { id: match[1], type: headers['content-type'], size: body.length };
+  }
+
+  @route(/^\/slow$/)
+  *slow() {
+    yield;
+    return new Response('done', 200);
+  }
+
+  // @ts-expect-error: a path is text or a regular expression
+  @route(7)
+  wrong() {}
+
+  // @ts-expect-error: a decorator has to be called with its path
+  @route
+  uncalled() {}
+}
+
+const site = new Site({ debug: true });
+site.visits.toFixed();
+run(site.start(80));
+// @ts-expect-error: there is no such method
+site.nothing();
