@@ -1,0 +1,150 @@
+// Three ways to use the library, each from a folder that has nothing to do with this repository: beside a program, for the bundler of
+// Kaluma's command line tool; as TypeScript source, for one's own bundler; and from the board's file system, without any.
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Board } from './board/index.mjs';
+import { installed, unlessInstalled } from './helpers/installed.mjs';
+import { runToEnd } from './helpers/program.mjs';
+import { FIRMWARES } from './support/serve.mjs';
+import { runScript } from './support/script.mjs';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PAGE = '<h1>From a file</h1>';
+const WEBPACK = /** @type {[string, string]} */ (['webpack', '5.112.2']);
+
+const temporary = mkdtempSync(join(tmpdir(), 'ehttpserver-ways-'));
+after(() => rmSync(temporary, { recursive: true }));
+
+/** A folder with nothing but copies of these files of the repository. */
+function cleanFolder(...files) {
+  const folder = mkdtempSync(join(temporary, 'clean-'));
+  for (const file of files) copyFileSync(join(ROOT, file), join(folder, basename(file)));
+  return folder;
+}
+
+const read = (...path) => readFileSync(join(...path), 'utf8');
+const programOf = (name) => read(ROOT, 'test', 'ways', name);
+
+/** Runs the one file that the board gets, and makes sure that it serves. */
+function assertServes(code, { files = {}, webSocket = false, firmware = FIRMWARES[0] } = {}) {
+  const board = new Board({
+    firmware, wifi: 'off', storage: { WIFI_SSID: 'home' }, files: { '/www/page.html': PAGE, ...files },
+  });
+  runScript(board, code);
+  board.run(10);
+  assert.deepEqual(board.console, [{ level: 'log', text: 'http://192.168.1.2/' }]);
+  const ask = (path) => {
+    const client = board.connect();
+    client.send(`GET ${path} HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n`);
+    board.runUntil(() => client.state === 'closed');
+    return client.text;
+  };
+  assert.match(ask('/'), /^HTTP\/1\.1 200 [^]*\r\n\r\nHello!$/);
+  assert.match(ask('/file'), /^HTTP\/1\.1 200 [^]*\r\ncontent-type: text\/html; charset=utf-8\r\n[^]*\r\n\r\n<h1>From a file<\/h1>$/);
+  assert.match(ask('/nothing'), /^HTTP\/1\.1 404 /);
+  if (webSocket) assertTalks(board);
+  assert.equal(board.fs.openFiles, 0);
+  board.check();
+}
+
+/** RFC 6455's own example of a handshake, and a message of two letters, masked with zeros. */
+function assertTalks(board) {
+  const client = board.connect();
+  client.send('GET /ws HTTP/1.1\r\nHost: board\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+    + 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
+  board.runUntil(() => client.text.endsWith('\r\n\r\n'));
+  assert.match(client.text, /^HTTP\/1\.1 101 [^]*\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/);
+  client.send(Uint8Array.from([0x81, 0x82, 0, 0, 0, 0, 0x48, 0x69]));
+  board.runUntil(() => client.text.endsWith('\x81\x0bYou said Hi'));
+}
+
+describe('dist/*.js beside a program, for webpack, which kaluma flash --bundle is', { skip: await unlessInstalled(...WEBPACK) }, () => {
+  /** What version 1.4.0 of the command line tool tells webpack; "production" with --minify. */
+  const configuration = (mode) => {
+    const modules = ['events', 'gpio', 'led', 'button', 'pwm', 'adc', 'i2c', 'spi', 'uart', 'rp2', 'cyw43_arch', 'graphics', 'at', 'stream',
+      'net', 'dgram', 'http', 'wifi', 'url', 'path', 'flash', 'fs', 'rtc', 'vfs_lfs', 'vfs_fat', 'sdcard', 'pico_cyw43'];
+    const externals = Object.fromEntries(modules.map((name) => [name, `commonjs ${name}`]));
+    return { mode, entry: './program.js', node: false, externals };
+  };
+
+  async function bundle(mode, program, ...files) {
+    const folder = cleanFolder(...files);
+    writeFileSync(join(folder, 'program.js'), program);
+    writeFileSync(join(folder, 'bundle.cjs'), `
+      const webpack = require(${JSON.stringify(join(await installed(...WEBPACK), 'node_modules', 'webpack'))});
+      const output = { path: __dirname, filename: 'bundle.js' };
+      webpack({ ...${JSON.stringify(configuration(mode))}, output }).run((error, stats) => {
+        if (error || stats.hasErrors() || stats.hasWarnings()) throw error || new Error(stats.toString());
+      });
+    `);
+    const { code, stderr } = await runToEnd(process.execPath, ['bundle.cjs'], { cwd: folder });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    return read(folder, 'bundle.js');
+  }
+
+  for (const mode of ['none', 'production']) {
+    test(`mode ${mode}`, async () => {
+      const code = await bundle(mode, programOf('hello.js'), 'dist/ehttpserver.js');
+      for (const firmware of FIRMWARES) assertServes(code, { firmware });
+    });
+
+    test(`mode ${mode}, with WebSockets`, async () => {
+      assertServes(await bundle(mode, programOf('chat.js'), 'dist/ehttpserver.js', 'dist/websocket.js'), { webSocket: true });
+    });
+  }
+});
+
+describe('the TypeScript source beside a program, for esbuild', () => {
+  /** The command that the README tells. */
+  const COMMAND = ['site.ts', '--bundle', '--minify', '--format=cjs', '--platform=neutral', '--target=es2017',
+    '--external:fs', '--external:wifi', '--outfile=site.js'];
+
+  async function bundle(program, settings, ...files) {
+    const folder = cleanFolder(...files);
+    writeFileSync(join(folder, 'site.ts'), program);
+    if (settings) writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+    const { code, stderr } = await runToEnd(join(ROOT, 'node_modules', '.bin', 'esbuild'), [...COMMAND, '--log-level=warning'], {
+      cwd: folder, shell: process.platform === 'win32',
+    });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    return read(folder, 'site.js');
+  }
+
+  /** @type {[string, object | undefined][]} */
+  const settings = [
+    ['with standard decorators', undefined],
+    ['with legacy decorators', { compilerOptions: { experimentalDecorators: true, target: 'ES2017' } }],
+  ];
+  for (const [name, config] of settings) {
+    test(name, async () => {
+      const code = await bundle(programOf('site.ts'), config, 'ehttpserver.ts');
+      for (const firmware of FIRMWARES) assertServes(code, { firmware });
+    });
+  }
+});
+
+describe('dist/*.js in the board\'s file system, loaded by the program', () => {
+  const loader = programOf('loader.js');
+  const files = Object.fromEntries(['ehttpserver', 'websocket'].map((name) => [`/lib/${name}.js`, read(ROOT, 'dist', `${name}.js`)]));
+  const loading = (name) => loader + programOf(name).replaceAll("require('./", "load('./");
+
+  test('the server', () => {
+    for (const firmware of FIRMWARES) {
+      assertServes(loading('hello.js'), { firmware, files: { '/lib/ehttpserver.js': files['/lib/ehttpserver.js'] } });
+    }
+  });
+
+  test('with WebSockets, on top of the same server', () => {
+    const same = "\nif (!(server instanceof load('./ehttpserver').Server)) console.log('another server');\n";
+    assertServes(loading('chat.js') + same, { files, webSocket: true });
+  });
+
+  test('says which file is missing', () => {
+    const board = new Board();
+    assert.throws(() => runScript(board, `${loader}load('./ehttpserver')`), /No such file or directory/);
+  });
+});
