@@ -115,6 +115,13 @@ describe('npm run flash', { skip }, () => {
     assert.deepEqual(Buffer.from(board.state.program), await bundled('plain'));
   });
 
+  test('stops a program that keeps the board busy', async () => {
+    const board = await connect({ busy: true });
+    const { code, stderr } = await run('flash', ['plain', '--port', board.port]);
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.deepEqual(Buffer.from(board.state.program), await bundled('plain'));
+  });
+
   test('prints what the program prints when it is asked to, until Ctrl-C', async () => {
     const board = await connect({ says: 'Open http://192.168.1.2/\r\n' });
     const program = new Program(process.execPath, [join(ROOT, 'tools', 'flash.mjs'), 'hello', '--follow', '--port', board.port], {
@@ -184,6 +191,13 @@ describe('npm run flash', { skip }, () => {
       const board = await connect({ silentAfter: 0 });
       await refused(['hello', '--port', board.port], undefined,
         'The board does not answer. Is Kaluma on it? Else unplug it, plug it in, and try again');
+    });
+
+    test('a board that does not take all of it, whatever the command line tool says', async () => {
+      const board = await connect({ flashFailsAt: 5000 });
+      const { code, stderr } = await run('flash', ['hello', '--port', board.port]);
+      assert.equal(code, 1);
+      assert.match(stderr, /^The board did not take the program: it has \d+ bytes, not \d+\. Unplug it, plug it in, and try again\n$/);
     });
 
     test('a program that is too large for the board', async () => {
@@ -263,13 +277,10 @@ describe('npm run put', { skip }, () => {
     assert.deepEqual(Object.keys(board.state.files), ["/lib/it's/here.txt"]);
   });
 
-  test('leaves the terminal as it was: it shows what is typed, and no trace of what was done', async () => {
+  test('leaves the terminal as it was: it shows what is typed, and has no names that it had not', async () => {
     const board = await connect();
     await run('put', [file('a.txt', 'a'), '--port', board.port]);
-    const { code, stdout } = await run('flash', ['plain', '--port', board.port]);
-    assert.equal(code, 0);
-    assert.match(stdout, /The board has all \d+ bytes/);
-    assert.match(board.state.history.find((line) => line.includes('rename')), /delete global\.put\$/);
+    assert.deepEqual([board.state.echo, board.state.globals], [true, []]);
   });
 
   describe('refuses in one line, exit code 1:', () => {

@@ -50,7 +50,9 @@ async function flash({ example, port: asked, follow }) {
   await withTerminal(cli, port, async (terminal) => {
     if (follow) terminal.onText = (data) => process.stdout.write(data);
     const size = await terminal.programSize();
-    if (size !== code.length) throw new UserError(`The board has ${size} of ${code.length} bytes. Unplug it, plug it in, and try again`);
+    if (size !== code.length) {
+      throw new UserError(`The board did not take the program: it has ${size} bytes, not ${code.length}. Unplug it, plug it in, and try again`);
+    }
     console.log(`The board has all ${size} bytes, and runs ${name}.`);
     if (follow) await new Promise((resolve) => { for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, resolve); });
   });

@@ -14,6 +14,7 @@ const VENDOR = /^2e8a$/i;
 const MANUFACTURER = /raspberry|kaluma/i;
 /** Milliseconds. The board answers within a few, but a program may keep it busy. */
 const ANSWER = 3000;
+const CTRL_C = 200;
 /** Opening a port: Windows and a board that has just been plugged in take their time. */
 const OPEN = 5000;
 /** Sending a program: the board erases its whole program area first, which takes up to 6 seconds; then each page of 256 bytes. */
@@ -174,8 +175,9 @@ export class Terminal {
     try {
       return await ask();
     } catch {
-      // A program that does not come to its end: Ctrl-C stops what runs. What it has set up goes on.
+      // A program that does not come to its end: Ctrl-C stops what runs. The board forgets what comes with it in one packet.
       this.write('\x03');
+      await new Promise((resolve) => setTimeout(resolve, CTRL_C));
       return ask();
     }
   }

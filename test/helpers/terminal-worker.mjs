@@ -5,7 +5,7 @@ import vm from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Board } from '../board/index.mjs';
 
-const { path, files = {}, capacity = 512 * 1024, silentAfter = Infinity, says = '' } = workerData;
+const { path, files = {}, capacity = 512 * 1024, flashFailsAt = Infinity, silentAfter = Infinity, busy = false, says = '' } = workerData;
 
 const history = [];
 /** A rule that a real board would punish with corrupt memory. */
@@ -31,18 +31,24 @@ let vmStop = false;
 
 const sleep = (ms) => Atomics.wait(sleeper, 0, 0, ms);
 
+/** What USB has brought. */
+function packet() {
+  let count = 0;
+  while (received >= silentAfter) sleep(1000);
+  try {
+    count = readSync(fd, usb);
+  } catch (error) {
+    if (error.code !== 'EAGAIN') throw error;
+  }
+  received += count;
+  return usb.subarray(0, count);
+}
+
 /** How many bytes can be read. */
 function available() {
   for (;;) {
-    let count = 0;
-    try {
-      count = received < silentAfter ? readSync(fd, usb) : sleep(1000) && 0;
-    } catch (error) {
-      if (error.code !== 'EAGAIN') throw error;
-    }
-    if (!count) return ring.length;
-    received += count;
-    const bytes = usb.subarray(0, count);
+    const bytes = packet();
+    if (!bytes.length) return ring.length;
     if (bytes.includes(ETX) && !receiving) {
       vmStop = true; // Ctrl-C: it stops JavaScript, and what came with it is forgotten
       continue;
@@ -95,7 +101,7 @@ function flushPage() {
 function push(byte) {
   page[inPage++] = byte;
   total++;
-  if (total >= capacity) return false;
+  if (total >= Math.min(capacity, flashFailsAt)) return false;
   if (inPage === PAGE) flushPage();
   return true;
 }
@@ -111,9 +117,10 @@ const program = {
     push(0);
     if (inPage > 0) flushPage();
   },
-  /** As strlen() sees it. */
+  /** As strlen() sees it, which goes on behind the area where there is no end. */
   get size() {
-    return area[0] === 0xFF ? 0 : area.indexOf(0);
+    const end = area.indexOf(0);
+    return area[0] === 0xFF ? 0 : end < 0 ? capacity : end;
   },
 };
 
@@ -225,6 +232,8 @@ const stdout = { write: (bytes) => write(bytes) };
 const realm = vm.createContext({});
 Object.assign(realm, board.global, { global: realm, globalThis: realm, process: { stdin, stdout }, print });
 
+const GLOBALS = new Set(Object.keys(realm));
+
 function evaluate(code) {
   history.push(code);
   try {
@@ -283,7 +292,8 @@ const PROMPT = '\r\x1b7> \x1b[H\x1b[900C\x1b[6n\x1b8\x1b[2C';
 function report() {
   const files = Object.fromEntries([...board.fs.files].map(([name, { data }]) => [name, data]));
   const size = program.size;
-  parentPort.postMessage({ program: area.slice(0, size), files, directories: [...board.fs.directories], history });
+  const globals = Object.keys(realm).filter((name) => !GLOBALS.has(name));
+  parentPort.postMessage({ program: area.slice(0, size), files, history, echo, globals });
 }
 
 let typed = [];
@@ -306,6 +316,8 @@ function type(byte) {
 }
 
 report();
+// A program that does not come to its end: nobody looks at what is typed until it is stopped.
+while (busy && !packet().includes(ETX)) sleep(1);
 for (;;) {
   const bytes = read(available());
   if (!bytes.length) sleep(1);

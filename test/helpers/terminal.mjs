@@ -16,8 +16,10 @@ export class BoardTerminal {
    * @param {object} [options] of the board
    * @param {Record<string, string | Uint8Array>} [options.files] in its file system
    * @param {number} [options.capacity] bytes of its program area
+   * @param {number} [options.flashFailsAt] how many bytes of it can be written
+   * @param {boolean} [options.busy] its program never returns, until Ctrl-C
    * @param {string} [options.says] what its program prints some time after it was started
-   * @param {number} [options.silentAfter] it stops reading after this many bytes, as one whose program blocks
+   * @param {number} [options.silentAfter] it does nothing any more after this many bytes came
    */
   static async open(options = {}) {
     const terminal = new BoardTerminal();
@@ -35,8 +37,9 @@ export class BoardTerminal {
     // What the board does is synchronous, as its C is: so it gets a thread of its own.
     terminal.worker = new Worker(new URL('./terminal-worker.mjs', import.meta.url), { workerData: { path: boardEnd, ...options } });
     /**
-     * What the board has after its last command, bytes of its program area and files by path; what it did, in order.
-     * @type {{program: Uint8Array, files: Record<string, Uint8Array>, directories: string[], history: string[], error?: string}}
+     * What the board has after its last command: bytes of its program area, files by path, what it did in order, whether it shows
+     * what is typed, and names that were not there in the beginning.
+     * @type {{program: Uint8Array, files: Record<string, Uint8Array>, history: string[], echo: boolean, globals: string[], error?: string}}
      */
     terminal.state = await new Promise((resolve, reject) => {
       terminal.worker.once('message', resolve);
