@@ -86,6 +86,11 @@ class Site extends Server {
 }
 const site: Site = new Site().route('/l', 'GET', () => 'a').listen(80, () => {});
 site.seen.length;
+site.route('/m', 'GET', function () {
+  // @ts-expect-error: there is no such property
+  this.unseen;
+  return this.seen.length;
+});
 function* blink(): Iterator<undefined> {
   for (;;) yield;
 }
