@@ -9,14 +9,13 @@ import { fileURLToPath } from 'node:url';
 import { buildExamples, exampleSource, exampleSources } from '../tools/build.mjs';
 import { findCli, flashWithCli } from '../tools/kaluma.mjs';
 import { Board } from './board/index.mjs';
-import { unlessInstalled, installed } from './helpers/installed.mjs';
+import { folderOf, unlessInstalled } from './helpers/installed.mjs';
 import { Program, runToEnd, unlessFound } from './helpers/program.mjs';
 import { BoardTerminal, socat } from './helpers/terminal.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const CLI = /** @type {[string, string, string[]]} */ (['@kaluma/cli', '1.0.0', ['@serialport/bindings']]);
 const skip = process.platform === 'win32' ? 'Windows has no pseudo-terminals of this kind'
-  : unlessFound(socat, 'socat') || await unlessInstalled(...CLI);
+  : unlessFound(socat, 'socat') || unlessInstalled('cli');
 
 const temporary = mkdtempSync(join(tmpdir(), 'ehttpserver-flash-'));
 after(() => rmSync(temporary, { recursive: true }));
@@ -39,7 +38,7 @@ function file(name, content) {
 
 const nowhere = join(temporary, 'nowhere');
 mkdirSync(nowhere);
-const realCli = skip ? '' : join(await installed(...CLI), 'node_modules', '@kaluma', 'cli');
+const realCli = skip ? '' : join(folderOf('cli'), 'node_modules', '@kaluma', 'cli');
 
 /** A folder for PATH in which programs are called like that. */
 function path(programs) {

@@ -7,14 +7,13 @@ import { basename, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Board } from './board/index.mjs';
-import { installed, unlessInstalled } from './helpers/installed.mjs';
+import { folderOf, unlessInstalled } from './helpers/installed.mjs';
 import { runToEnd } from './helpers/program.mjs';
 import { FIRMWARES } from './support/serve.mjs';
 import { runScript } from './support/script.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGE = '<h1>From a file</h1>';
-const WEBPACK = /** @type {[string, string]} */ (['webpack', '5.112.2']);
 
 const temporary = mkdtempSync(join(tmpdir(), 'ehttpserver-ways-'));
 after(() => rmSync(temporary, { recursive: true }));
@@ -62,7 +61,7 @@ function assertTalks(board) {
   board.runUntil(() => client.text.endsWith('\x81\x0bYou said Hi'));
 }
 
-describe('dist/*.js beside a program, for webpack, which kaluma flash --bundle is', { skip: await unlessInstalled(...WEBPACK) }, () => {
+describe('dist/*.js beside a program, for webpack, which kaluma flash --bundle is', { skip: unlessInstalled('webpack') }, () => {
   /** What version 1.4.0 of the command line tool tells webpack; "production" with --minify. */
   const configuration = (mode) => {
     const modules = ['events', 'gpio', 'led', 'button', 'pwm', 'adc', 'i2c', 'spi', 'uart', 'rp2', 'cyw43_arch', 'graphics', 'at', 'stream',
@@ -75,7 +74,7 @@ describe('dist/*.js beside a program, for webpack, which kaluma flash --bundle i
     const folder = cleanFolder(...files);
     writeFileSync(join(folder, 'program.js'), program);
     writeFileSync(join(folder, 'bundle.cjs'), `
-      const webpack = require(${JSON.stringify(join(await installed(...WEBPACK), 'node_modules', 'webpack'))});
+      const webpack = require(${JSON.stringify(join(folderOf('webpack'), 'node_modules', 'webpack'))});
       const output = { path: __dirname, filename: 'bundle.js' };
       webpack({ ...${JSON.stringify(configuration(mode))}, output }).run((error, stats) => {
         if (error || stats.hasErrors() || stats.hasWarnings()) throw error || new Error(stats.toString());
@@ -118,11 +117,17 @@ describe('the TypeScript source beside a program, for esbuild', () => {
   const settings = [
     ['with standard decorators', undefined],
     ['with legacy decorators', { compilerOptions: { experimentalDecorators: true, target: 'ES2017' } }],
+    // Without a target a declaration of a field makes one.
+    ['with legacy decorators and today\'s fields', { compilerOptions: { experimentalDecorators: true } }],
   ];
   for (const [name, config] of settings) {
     test(name, async () => {
       const code = await bundle(programOf('site.ts'), config, 'ehttpserver.ts');
       for (const firmware of FIRMWARES) assertServes(code, { firmware });
+    });
+
+    test(`${name}, with WebSockets`, async () => {
+      assertServes(await bundle(programOf('chat.ts'), config, 'ehttpserver.ts', 'websocket.ts'), { webSocket: true });
     });
   }
 });

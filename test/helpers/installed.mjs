@@ -1,4 +1,5 @@
-// Packages that some tests need and nobody else does: installed when they are first asked for, beside the project's own.
+// Packages that some tests need and nobody else does, beside the project's own: `node test/helpers/installed.mjs` installs them, as
+// `npm test` does before the tests; the tests themselves need no network.
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,16 +7,31 @@ import { runToEnd } from './program.mjs';
 
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache', import.meta.url));
 
-/**
- * Installs a package, with what it depends on, unless that was done before.
- * @param {string} name
- * @param {string} version
- * @param {string[]} scripts packages that have to compile something
- * @returns {Promise<string>} the folder whose node_modules has it
- */
-export async function installed(name, version, scripts = []) {
-  const folder = join(CACHE, `${name.replace(/^@/, '').replace(/\W+/g, '-')}-${version}`);
-  if (existsSync(folder)) return folder;
+/** The packages: name, version, and those of them that have to compile something. */
+const PACKAGES = /** @type {Record<string, [string, string, string[]]>} */ ({
+  cli: ['@kaluma/cli', '1.0.0', ['@serialport/bindings']],
+  webpack: ['webpack', '5.112.2', []],
+});
+
+/** The folder whose node_modules has a package: a key of PACKAGES. */
+export function folderOf(key) {
+  const [name, version] = PACKAGES[key];
+  return join(CACHE, `${name.replace(/^@/, '').replace(/\W+/g, '-')}-${version}`);
+}
+
+/** For a test's `skip`: why it cannot run here. In CI everything has to be there. */
+export function unlessInstalled(key) {
+  if (existsSync(folderOf(key))) return false;
+  const reason = `${PACKAGES[key][0]} is not installed: node test/helpers/installed.mjs`;
+  if (process.env.CI) throw new Error(reason);
+  return reason;
+}
+
+/** Installs a package, with what it depends on, unless that was done before. */
+async function install(key) {
+  const [name, version, scripts] = PACKAGES[key];
+  const folder = folderOf(key);
+  if (existsSync(folder)) return;
   mkdirSync(CACHE, { recursive: true });
   const making = mkdtempSync(join(CACHE, 'making-'));
   // Recent versions of npm compile nothing that they are not told to.
@@ -32,16 +48,15 @@ export async function installed(name, version, scripts = []) {
     throw new Error(`npm could not install ${name} ${version}:\n${stderr}`);
   }
   renameSync(making, folder);
-  return folder;
 }
 
-/** For a test's `skip`: why it cannot run here. In CI everything has to be there. */
-export async function unlessInstalled(...wanted) {
-  try {
-    await installed(.../** @type {[string, string, string[]]} */ (wanted));
-    return false;
-  } catch (error) {
-    if (process.env.CI) throw error;
-    return error.message.split('\n')[0];
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const key in PACKAGES) {
+    try {
+      await install(key);
+    } catch (error) {
+      console.error(error.message);
+      if (process.env.CI) process.exitCode = 1;
+    }
   }
 }
