@@ -22,9 +22,9 @@ const chip = new PicoCYW43();
 let settings: Settings = { name: 'My Pico W', blink: true, interval: 500 };
 
 /** What is wrong, by setting. Whatever a client sends comes through here: it may be anything. */
-function check({ name, blink, interval }: any): Errors {
+function check({ name, blink, interval }: { [setting in keyof Settings]?: unknown }): Errors {
   const errors: Errors = {};
-  if (typeof name !== 'string' || !/^[^\x00-\x1f]{1,24}$/.test(name) || !name.trim()) {
+  if (typeof name !== 'string' || !/^[ -\uffff]{1,24}$/.test(name) || !name.trim()) {
     errors.name = 'Please give it a name of 1 to 24 characters.';
   }
   if (typeof blink !== 'boolean') errors.blink = 'Please say true or false.';
@@ -36,11 +36,11 @@ function check({ name, blink, interval }: any): Errors {
 
 const anyOf = (errors: Errors) => Object.keys(errors).length > 0;
 
-/** What a text in JSON stands for; null if it is none. */
-function parseJson(json: string | null): any {
+/** What a text in JSON stands for, before check(); null if it is none. */
+function parseJson(json: string | null): Settings | null {
   try {
     return JSON.parse(json!);
-  } catch (error) {
+  } catch {
     return null;
   }
 }
@@ -126,7 +126,7 @@ class Site extends Server {
     // Brackets within brackets take a lot of the board's small stack, so there may be only a few.
     const values = json && json.split(/[[{]/).length < 9 ? parseJson(json) : null;
     const errors = values ? check(values) : { json: 'Please send {"name": "...", "blink": true, "interval": 500}.' };
-    if (anyOf(errors)) return new Response({ errors }, 400);
+    if (!values || anyOf(errors)) return new Response({ errors }, 400);
     save(values);
     return settings;
   }

@@ -9,7 +9,7 @@ const MAX_BYTES = 16384; // of one file: while it comes in it is in memory as a 
 
 /** Where a file of that name is; null for a name that could lead out of the folder, or that the file system cannot keep. */
 function pathOf(name: string): string | null {
-  const good = /^[^\/\\\x00-\x1f\ud800-\udfff]{1,60}$/.test(name) && name !== '.' && name.indexOf('..') < 0;
+  const good = /^[ -\ud7ff\ue000-\uffff]{1,60}$/.test(name) && !/[/\\]|^\.$|\.\./.test(name);
   return good ? FOLDER + '/' + name : null;
 }
 
@@ -47,7 +47,7 @@ class Site extends Server {
     if (!path) return new Response('The board takes no file of that name', 400);
     try {
       store(path, body);
-    } catch (error) {
+    } catch {
       if (exists(path)) unlink(path); // a part of it
       return new Response('There is no room left on the board', 507);
     }

@@ -25,7 +25,7 @@ function setUp({ options, board: boardOptions } = {}) {
         yield* ws.send(`<${text.slice(0, 20)}>`);
       }
     },
-    routes: (server, { Response }) => {
+    routes: (server) => {
       const noted = (request, reply) => {
         seen.requests.push(request);
         return reply;

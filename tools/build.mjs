@@ -28,8 +28,8 @@ export async function buildLibrary(out = join(root, 'dist')) {
       .replace('Object.defineProperty(exports, "__esModule", { value: true });\n', '')
       .replace(/^(exports\.\w+ = )+void 0;\n/m, '')
       // A class names its prototype once, not for every method: 12 bytes each. What is used often gets a short name, too.
-      .replace(/^    (function (\w+)\()/gm, '    var proto = $2.prototype;\n    $1')
-      .replace(/^    \w+\.prototype\./gm, '    proto.')
+      .replace(/^ {4}(function (\w+)\()/gm, '    var proto = $2.prototype;\n    $1')
+      .replace(/^ {4}\w+\.prototype\./gm, '    proto.')
       .replace(/\bUint8Array\b/g, 'Bytes')
       .replace(/\bexports\./g, 'out.');
     const { code, error } = UglifyJS.minify(`var out = exports, Bytes = Uint8Array;${es5}`, {
