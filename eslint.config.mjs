@@ -5,8 +5,8 @@ import ts from 'typescript-eslint';
 
 const known = (names) => Object.fromEntries(names.split(' ').map((name) => [name, 'readonly']));
 const NODE = known(Object.getOwnPropertyNames(globalThis).join(' '));
-const KALUMA = known('__netdev analogRead atob btoa clearInterval clearTimeout console delay digitalRead digitalToggle digitalWrite global HIGH INPUT LOW '
-  + 'micros millis OUTPUT pinMode setInterval setTimeout storage TextDecoder TextEncoder');
+const KALUMA = known('__netdev analogRead atob btoa clearInterval clearTimeout console delay digitalRead digitalToggle digitalWrite '
+  + 'global HIGH INPUT LOW micros millis OUTPUT pinMode setInterval setTimeout storage TextDecoder TextEncoder');
 const BROWSER = known('addEventListener devicePixelRatio document fetch getComputedStyle performance requestAnimationFrame setTimeout window');
 
 export default defineConfig([
