@@ -251,7 +251,7 @@ function remove<T>(list: T[], item: T): void {
 function socket(): number {
   try {
     return dev.socket('AF_INET', 'STREAM');
-  } catch (e) {
+  } catch {
     return -1;
   }
 }
@@ -889,7 +889,7 @@ function fileSize(path: string): number {
   try {
     const stat = require('fs').stat(path);
     return stat.isFile() ? stat.size : -1;
-  } catch (e) {
+  } catch {
     return -1;
   }
 }
