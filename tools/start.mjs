@@ -17,7 +17,7 @@ const HELP = `Usage: npm start -- [example] [--port 8080] [--firmware stock]
   --help       this text
 
 The board has the files of examples/www in its folder /www. Analog input 30, the temperature
-of its processor, goes up and down a little.
+of its processor, goes up and down a little; at input 26 somebody turns a potentiometer.
 
 Ctrl-C ends it.`;
 
@@ -50,10 +50,14 @@ class Console {
   }
 }
 
-/** Volts at the processor's thermometer, of the 3.3 that are 1: some 27 degrees, a degree more and less in the course of 20 seconds. */
-function warm(board) {
-  const degrees = () => 27 + Math.sin(board.now / 3000) + 0.1 * Math.random();
+/** What the analog inputs have, as a part of 3.3 volts. */
+function connectInputs(board) {
+  const wave = (seconds) => Math.sin(board.now / 1000 * 2 * Math.PI / seconds);
+  // The processor's thermometer: some 27 degrees, a degree more and less in the course of 40 seconds.
+  const degrees = () => 27 + 0.8 * wave(40) + 0.3 * wave(13) + 0.1 * Math.random();
   Object.defineProperty(board.pins, 30, { get: () => (0.706 - (degrees() - 27) * 0.001721) / 3.3 });
+  // A potentiometer, which is turned, and left alone for a while.
+  Object.defineProperty(board.pins, 26, { get: () => 0.5 + 0.3 * Math.tanh(4 * wave(27)) + 0.1 * Math.tanh(4 * wave(11)) });
 }
 
 function load(board, code, source) {
@@ -76,7 +80,7 @@ async function start({ example, port, firmware }) {
     files: siteFiles(),
     onConsole: (level, text) => output.print(level, text),
   });
-  warm(board);
+  connectInputs(board);
   const ended = new Promise((done) => { for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, done); });
   try {
     load(board, code, source);
