@@ -1,100 +1,24 @@
 // The examples with pages, used as a person would use them: with Chromium, in the size of a phone.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
-import { buildExamples, exampleSource } from '../tools/build.mjs';
-import { siteFiles } from '../tools/www.mjs';
 import { Board } from './board/index.mjs';
-import { findProgram, Program, unlessFound } from './helpers/program.mjs';
-import { openProxy } from './helpers/socks.mjs';
+import {
+  boot, BOARD, bundle, CHROMIUM, eventually, launch, PATIENCE, path, pause, PHONE, RESULTS, seconds, seen, START, withBoard, withPageIn,
+} from './helpers/examples.mjs';
+import { Program, unlessFound } from './helpers/program.mjs';
 
+const skip = unlessFound(CHROMIUM, 'Chromium');
 const NAMES = ['static', 'async', 'events', 'settings', 'upload'];
 const FIRMWARES = /** @type {const} */ (['stock', 'routed']);
-const CHROMIUM = findProgram('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome']);
-const skip = unlessFound(CHROMIUM, 'Chromium');
-const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-const START = path('tools/start.mjs');
-const RESULTS = path('test-results');
-
-const ARGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-];
-const PHONE = { width: 390, height: 844 };
-/** A SYN of a browser may have to be repeated after 1, 3 and 7 seconds. */
-const PATIENCE = 20000;
-const THERMOMETER = 30;
-/** Where the browser finds it. A name, as a browser asks nobody the way to 127.0.0.1. */
-const BOARD = 'http://board/';
-
-const bundles = mkdtempSync(join(tmpdir(), 'ehttpserver-test-'));
 /** @type {import('playwright-core').Browser} */
 let browser;
 
-before(async () => {
-  mkdirSync(RESULTS, { recursive: true });
-  await buildExamples(NAMES.map((name) => exampleSource(name)), bundles);
-});
-after(() => rmSync(bundles, { recursive: true }));
-
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-const seconds = (count) => AbortSignal.timeout(count * 1000);
-
-/** Starts an example on a new board, which then can be visited. */
-async function boot(name, { firmware = 'stock', port = 0, storage = {}, files = {}, degrees = () => 25 } = {}) {
-  const board = new Board({
-    firmware: /** @type {'stock' | 'routed'} */ (firmware), port,
-    network: 'node', wifi: 'off', storage: { WIFI_SSID: 'home', ...storage }, files: { ...siteFiles(), ...files },
-  });
-  Object.defineProperty(board.pins, THERMOMETER, { get: () => (0.706 - (degrees() - 27) * 0.001721) / 3.3 });
-  board.load(readFileSync(join(bundles, `${name}.js`), 'utf8'), `${name}.js`);
-  await board.start();
-  const real = await board.listening;
-  return { board, port: real, url: `http://127.0.0.1:${real}/` };
-}
-
-/** Boots an example, does something with it, stops it; no rule of the board may be broken. */
-async function withBoard(name, options, use) {
-  const started = await boot(name, options);
-  try {
-    await use(started);
-  } finally {
-    await started.board.stop();
-  }
-  assert.deepEqual(started.board.console.filter(({ level }) => level === 'error'), []);
-  started.board.check();
-}
-
-/** The same with a page that is open in the browser, which finds the board as on the air. What is seen at the end is kept as a picture. */
-async function withPage(name, options, use, picture = '') {
-  let proxy;
-  try {
-    await withBoard(name, options, async (started) => {
-      proxy = await openProxy(started.board);
-      const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2, proxy: { server: proxy.url } });
-      context.setDefaultTimeout(PATIENCE);
-      const errors = [];
-      context.on('weberror', (error) => errors.push(error.error().message));
-      try {
-        const page = await context.newPage();
-        await page.goto(BOARD);
-        await use({ ...started, context, page });
-        if (picture) await page.screenshot({ path: join(RESULTS, `example-${picture}.png`) });
-      } finally {
-        await context.close();
-      }
-      assert.deepEqual(errors, []);
-    });
-  } finally {
-    await proxy?.close();
-  }
-}
+/** Boots an example, and opens its page in the browser. */
+const withPage = (...args) => withPageIn(browser, ...args);
 
 /** One request in exactly this form; a URL of fetch() would be tidied up. */
 async function raw(port, method, target, { headers = {}, body = undefined } = {}) {
@@ -114,19 +38,6 @@ async function raw(port, method, target, { headers = {}, body = undefined } = {}
   });
 }
 
-/** Waits for a condition; says what there is instead when it does not come. */
-async function eventually(what, probe, wanted) {
-  const end = Date.now() + PATIENCE;
-  for (;;) {
-    const found = await probe();
-    if (wanted(found)) return found;
-    assert.ok(Date.now() < end, `${what}: still ${JSON.stringify(found)}`);
-    await pause(50);
-  }
-}
-
-const seen = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
-
 describe('npm start', () => {
   for (const name of NAMES) {
     test(`runs ${name}`, async () => {
@@ -145,7 +56,7 @@ describe('npm start', () => {
 });
 
 describe('the examples in Chromium', { skip, timeout: 10 * 60000 }, () => {
-  before(async () => { browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS }); });
+  before(async () => { browser = await launch(); });
   after(() => browser.close());
 
   for (const firmware of FIRMWARES) {
@@ -239,7 +150,7 @@ async function testAsync(firmware) {
 for (const firmware of FIRMWARES) {
   test(`async: the LED keeps its rhythm while slow and quick answers are made, ${firmware} firmware`, async () => {
     const board = new Board({ firmware, wifi: 'off', storage: { WIFI_SSID: 'home' } });
-    board.load(readFileSync(join(bundles, 'async.js'), 'utf8'), 'async.js');
+    board.load(await bundle('async'), 'async.js');
     const ask = async (target) => {
       const client = board.connect();
       client.send(`GET ${target} HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n`);

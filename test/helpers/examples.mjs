@@ -1,0 +1,121 @@
+// The examples on a board that a browser can visit.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { buildExamples, exampleSource } from '../../tools/build.mjs';
+import { siteFiles } from '../../tools/www.mjs';
+import { Board } from '../board/index.mjs';
+import { findProgram } from './program.mjs';
+import { openProxy } from './socks.mjs';
+
+export const CHROMIUM = findProgram('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome']);
+export const path = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+export const START = path('tools/start.mjs');
+export const RESULTS = path('test-results');
+
+const ARGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+];
+export const PHONE = { width: 390, height: 844 };
+/** A SYN of a browser may have to be repeated after 1, 3 and 7 seconds. */
+export const PATIENCE = 20000;
+/** Where the browser finds it. A name, as a browser asks nobody the way to 127.0.0.1. */
+export const BOARD = 'http://board/';
+const THERMOMETER = 30;
+const GP26 = 26;
+
+export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+export const seconds = (count) => AbortSignal.timeout(count * 1000);
+
+/** Starts the browser. */
+export async function launch() {
+  mkdirSync(RESULTS, { recursive: true });
+  return await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
+}
+
+const bundles = new Map();
+
+/** An example as the one file that the board gets. */
+export function bundle(name) {
+  if (!bundles.has(name)) bundles.set(name, makeBundle(name));
+  return bundles.get(name);
+}
+
+async function makeBundle(name) {
+  const out = mkdtempSync(join(tmpdir(), 'ehttpserver-test-'));
+  try {
+    await buildExamples([exampleSource(name)], out);
+    return readFileSync(join(out, `${name}.js`), 'utf8');
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+}
+
+/** Starts an example on a new board, which then can be visited. */
+export async function boot(name, { firmware = 'stock', port = 0, storage = {}, files = {}, degrees = () => 25, volts = () => 1 } = {}) {
+  const board = new Board({
+    firmware: /** @type {'stock' | 'routed'} */ (firmware), port,
+    network: 'node', wifi: 'off', storage: { WIFI_SSID: 'home', ...storage }, files: { ...siteFiles(), ...files },
+  });
+  Object.defineProperty(board.pins, THERMOMETER, { get: () => (0.706 - (degrees() - 27) * 0.001721) / 3.3 });
+  Object.defineProperty(board.pins, GP26, { get: () => volts() / 3.3 });
+  board.load(await bundle(name), `${name}.js`);
+  await board.start();
+  const real = await board.listening;
+  return { board, port: real, url: `http://127.0.0.1:${real}/` };
+}
+
+/** Boots an example, does something with it, stops it; no rule of the board may be broken. */
+export async function withBoard(name, options, use) {
+  const started = await boot(name, options);
+  try {
+    await use(started);
+  } finally {
+    await started.board.stop();
+  }
+  assert.deepEqual(started.board.console.filter(({ level }) => level === 'error'), []);
+  started.board.check();
+}
+
+/** The same with a page that is open in the browser, which finds the board as on the air. What is seen at the end is kept as a picture. */
+export async function withPageIn(browser, name, options, use, picture = '') {
+  let proxy;
+  try {
+    await withBoard(name, options, async (started) => {
+      proxy = await openProxy(started.board);
+      const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2, proxy: { server: proxy.url } });
+      context.setDefaultTimeout(PATIENCE);
+      const errors = [];
+      context.on('weberror', (error) => errors.push(error.error().message));
+      try {
+        const page = await context.newPage();
+        await page.goto(BOARD);
+        await use({ ...started, context, page });
+        if (picture) await page.screenshot({ path: join(RESULTS, `example-${picture}.png`) });
+      } finally {
+        await context.close();
+      }
+      assert.deepEqual(errors, []);
+    });
+  } finally {
+    await proxy?.close();
+  }
+}
+
+/** Waits for a condition; says what there is instead when it does not come. */
+export async function eventually(what, probe, wanted) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const found = await probe();
+    if (wanted(found)) return found;
+    assert.ok(Date.now() < end, `${what}: still ${JSON.stringify(found)}`);
+    await pause(50);
+  }
+}
+
+/** Waits until the page shows a text. */
+export const seen = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
