@@ -60,11 +60,12 @@ class Dashboard extends WebSocketServer {
 const HOME = `
 <style>
   body { font-variant-numeric: tabular-nums }
+  .big { white-space: nowrap }
   h1 { margin-bottom: 0 }
   canvas { display: block; width: 100%; height: 120px; margin-top: 8px }
   .row { display: flex; align-items: center; gap: 12px }
   .row > :first-child { flex: 1 }
-  .row > .quiet { line-height: 1.3; text-align: right }
+  .range { line-height: 1.3; text-align: right; white-space: pre }
   .lamp::before { content: ''; display: inline-block; width: 10px; height: 10px; margin-right: 10px; border-radius: 50%; background: #b42318 }
   #led::before { width: 20px; height: 20px; margin: 0 14px -4px 6px; background: #d5ddd8 }
   .lamp.on::before, #led.on::before { background: #22c55e; box-shadow: 0 0 0 4px #22c55e40 }
@@ -72,12 +73,12 @@ const HOME = `
 <div class="quiet lamp" id="state">Connecting...</div>
 <section data-value="celsius" data-digits="1" data-least="1" data-colour="#ea580c">
   <div class="quiet">Temperature of the processor</div>
-  <div class="row"><div class="big"><span class="now">--.-</span> &deg;C</div><div class="quiet"><span class="range"></span><br>last minute</div></div>
+  <div class="row"><div class="big"><span class="now">--.-</span> &deg;C</div><div class="quiet range"></div></div>
   <canvas></canvas>
 </section>
 <section data-value="volts" data-digits="2" data-least=".1" data-colour="#2563eb">
   <div class="quiet">Voltage at GP26</div>
-  <div class="row"><div class="big"><span class="now">-.--</span> V</div><div class="quiet"><span class="range"></span><br>last minute</div></div>
+  <div class="row"><div class="big"><span class="now">-.--</span> V</div><div class="quiet range"></div></div>
   <canvas></canvas>
 </section>
 <section class="row">
@@ -118,7 +119,7 @@ const HOME = `
       ws.close();
       const others = heard ? 0 : await fetch('viewers', { signal: AbortSignal.timeout(3000) }).then((answer) => answer.json()).catch(() => 0);
       const why = heard ? 'Connection lost' : others ? 'Somebody else is watching' : 'No connection';
-      say(why + ', trying again in ' + pause / 1000 + ' s');
+      say(why + ', retry in ' + pause / 1000 + ' s');
       setTimeout(connect, pause);
       pause = Math.min(pause * 2, 8000);
     }
@@ -153,7 +154,7 @@ const HOME = `
     const values = readings.map((reading) => reading[value]);
     const low = Math.min(...values), high = Math.max(...values);
     card.querySelector('.now').textContent = now.toFixed(digits);
-    card.querySelector('.range').textContent = low.toFixed(digits) + ' to ' + high.toFixed(digits);
+    card.querySelector('.range').textContent = low.toFixed(digits) + ' to ' + high.toFixed(digits) + '\\nlast minute';
     chart.goal = { middle: (low + high) / 2, height: Math.max(high - low, least) }; // noise is not to look like a storm
     chart.scale = chart.scale || { ...chart.goal };
   }
@@ -202,6 +203,7 @@ const HOME = `
 `;
 
 online(() => {
-  run(new Dashboard({ pingSeconds: 5 }).start(80), publish());
+  // Releases of Kaluma so far can have one WebSocket open at a time. A viewer who vanished is to keep it for 30 seconds at most.
+  run(new Dashboard({ pingSeconds: 10 }).start(80), publish());
   console.log('Open ' + address());
 });

@@ -23,6 +23,7 @@ class Site extends WebSocketServer {
 
 const HOME = `
 <style>
+  section { position: sticky; top: 8px }
   form { display: flex; gap: 10px }
   input { flex: 1; min-width: 0; padding: 9px 12px; border: 1px solid #aab8b0; border-radius: 8px; font: inherit }
   #log { display: flex; flex-direction: column; gap: 8px; overflow-wrap: anywhere }
@@ -73,5 +74,6 @@ const HOME = `
 `;
 
 online(() => {
-  new Site().listen(80, () => console.log('Open ' + address()));
+  // Releases of Kaluma so far can have one WebSocket open at a time. A page that vanished is to keep it for 15 seconds at most.
+  new Site({ pingSeconds: 5 }).listen(80, () => console.log('Open ' + address()));
 });

@@ -15,7 +15,7 @@ const browser = await chromium.launch({
 });
 try {
   const [, url] = await program.prints(/Open (http:\S+)\n/);
-  const page = await browser.newPage({ viewport: { width: 360, height: 710 } });
+  const page = await browser.newPage({ viewport: { width: 340, height: 712 } });
   await page.goto(url);
   await page.getByRole('button', { name: 'On', exact: true }).click();
   await page.waitForTimeout(Number(seconds) * 1000);

@@ -10,6 +10,10 @@ const CONNECT = 1;
 const IPV4 = 1;
 const NAME = 3;
 const SUCCEEDED = 0;
+const HOST_UNREACHABLE = 4;
+
+/** The board's name, for browsers that shall not ask anybody for the way. */
+const BOARD = 'board';
 
 /** When Linux repeats a SYN that got no answer, in ms after the first. (The last time, the proxy's client is left to wait.) */
 const SYN_RETRIES = [1000, 3000, 7000, 15000, 31000, 63000];
@@ -34,13 +38,18 @@ async function greet(socket) {
   const [, command, , kind] = await read(socket, 4);
   if (command !== CONNECT || (kind !== IPV4 && kind !== NAME)) throw new Error('not a connection by name or IPv4 address');
   const [length] = kind === NAME ? await read(socket, 1) : [4];
-  await read(socket, length + 2); // address and port: there is only the board
+  const address = await read(socket, length + 2); // and port
+  // A browser looks for its maker, too, as soon as there is a field to fill in. It must not find the board there.
+  if (kind === NAME && address.toString('latin1', 0, length) !== BOARD) {
+    socket.end(Uint8Array.of(VERSION, HOST_UNREACHABLE, 0, IPV4, 0, 0, 0, 0, 0, 0));
+    throw new Error('there is only the board');
+  }
 }
 
 /**
  * Opens the proxy.
  * @param {import('../board/index.mjs').Board} board with a network of real sockets
- * @param {number} boardPort where the proxy's connections go, whatever address was asked for
+ * @param {number} boardPort where the proxy's connections go, whatever IPv4 address or port was asked for; the one name is "board"
  */
 export async function openProxy(board, boardPort = 80) {
   const { network } = board;
@@ -65,7 +74,7 @@ export async function openProxy(board, boardPort = 80) {
       accepted.set(socket, () => socket.write(Uint8Array.of(VERSION, SUCCEEDED, 0, IPV4, 127, 0, 0, 1, 0, boardPort)));
       network.connected(socket, boardPort);
     } catch {
-      socket.destroy();
+      socket.destroySoon(); // once it has been told why
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,0 +1,338 @@
+// The examples with a WebSocket, used as a person would use them: with Chromium, in the size of a phone.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { Board } from './board/index.mjs';
+import {
+  boot, BOARD, bundle, CHROMIUM, eventually, launch, PATIENCE, pause, PHONE, RESULTS, seconds, seen, START, withPageIn,
+} from './helpers/examples.mjs';
+import { Program, unlessFound } from './helpers/program.mjs';
+import { openPeer } from './support/websocket.mjs';
+
+const skip = unlessFound(CHROMIUM, 'Chromium');
+const FIRMWARES = /** @type {const} */ (['stock', 'routed']);
+/** @type {import('playwright-core').Browser} */
+let browser;
+
+/** Boots an example, and opens its page in the browser. */
+const withPage = (...args) => withPageIn(browser, ...args);
+
+const photograph = (page, name) => page.screenshot({ path: join(RESULTS, `example-${name}.png`) });
+
+/** One message from a board, perhaps as an answer to one. */
+function answerTo(url, message) {
+  return new Promise((resolve, reject) => {
+    const client = new WebSocket(url, { signal: seconds(20) });
+    client.on('error', reject);
+    client.on('open', () => message && client.send(message));
+    client.on('message', (data) => {
+      client.close();
+      client.on('close', () => resolve(data.toString()));
+    });
+  });
+}
+
+describe('npm start', () => {
+  for (const [name, socket, message, answer] of [['websocket', 'ws', 'Grüße', /^Grüße$/], ['dashboard', 'live', '', /^\{"ms":\d+,.*\}$/]]) {
+    test(`runs ${name}`, async () => {
+      const program = new Program(process.execPath, [START, name, '--port', '0']);
+      try {
+        const [, url] = await program.prints(/Open (http:\S+)\n/);
+        const response = await fetch(url, { signal: seconds(20) });
+        assert.equal(response.status, 200);
+        assert.match(await response.text(), /^<!DOCTYPE html>/);
+        assert.match(await answerTo(url + socket, message), answer);
+      } finally {
+        assert.equal(await program.stop(), 0);
+      }
+      assert.equal(program.stderr, '');
+    });
+  }
+});
+
+describe('the examples with a WebSocket in Chromium', { skip, timeout: 10 * 60000 }, () => {
+  before(async () => { browser = await launch(); });
+  after(() => browser.close());
+
+  for (const firmware of FIRMWARES) {
+    describe(`on ${firmware} firmware`, () => {
+      test('websocket: what is typed comes back, also after a break', () => testEcho(firmware));
+      test('websocket: goes on when the board has been switched off and on', () => testEchoRestart(firmware));
+      test('dashboard: values and curves that move, and a LED to switch', () => testDashboard(firmware));
+      test('dashboard: goes on after a break, and after a silence', () => testDashboardBreaks(firmware));
+      test('dashboard: goes on when the board has been switched off and on', () => testDashboardRestart(firmware));
+    });
+  }
+
+  test('websocket: on stock firmware a second page waits until the first one has gone', testEchoSecond);
+  test('dashboard: on stock firmware a second page says that somebody else is watching, until the first one has gone', testDashboardSecond);
+  test('dashboard: on routed firmware three can watch; a fourth one waits', testDashboardViewers);
+});
+
+/** Every connection is reset, at both ends. */
+function breakAll(board) {
+  for (const wire of board.network.wires) {
+    wire.put({ reset: true });
+    wire.socket.resetAndDestroy();
+  }
+}
+
+/** Does something with a page of an example, then with a new board in its place. */
+async function withRestart(name, firmware, useFirst, useSecond, settings = [{}, {}]) {
+  const first = await boot(name, { firmware, ...settings[0] });
+  const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2 });
+  context.setDefaultTimeout(PATIENCE);
+  let second;
+  try {
+    const page = await context.newPage();
+    await page.goto(first.url);
+    await useFirst(page, first);
+    await first.board.stop();
+    first.board.check();
+    await useSecond(page, async () => {
+      second = await boot(name, { firmware, port: first.port, ...settings[1] });
+      return second;
+    });
+  } finally {
+    await context.close();
+    await first.board.stop();
+    await second?.board.stop();
+  }
+  second.board.check();
+}
+
+// ----------------------------------------------------------------------------------------------------------- websocket
+
+const lines = (page) => page.locator('#log div').evaluateAll((all) => all.map((line) => [line.className, line.textContent]));
+const echoed = (messages) => messages.flatMap((text) => [['me', text], ['board', text]]);
+
+async function type(page, text, how = 'click') {
+  await page.getByLabel('Message').fill(text);
+  if (how === 'click') await page.getByRole('button', { name: 'Send' }).click();
+  else await page.getByLabel('Message').press('Enter');
+}
+
+/** Types messages and waits for each one's echo. */
+async function converse(page, messages, how) {
+  const before = await lines(page);
+  for (const [n, text] of messages.entries()) {
+    await type(page, text, how);
+    await eventually('lines', () => lines(page), (found) => found.length === before.length + 2 * n + 2);
+    assert.equal(await page.getByLabel('Message').inputValue(), '');
+  }
+  assert.deepEqual(await lines(page), [...before, ...echoed(messages)]);
+}
+
+async function testEcho(firmware) {
+  await withPage('websocket', { firmware }, async ({ page, url, board }) => {
+    await seen(page, '#state', 'Connected');
+    await converse(page, ['Hello, board!', '<b>Grüße</b> & 漢字 😀', 'x'.repeat(2000)]);
+    await converse(page, ['by the Enter key', ' '], 'enter');
+    await type(page, '');
+    for (let i = 0; i < 3; i++) assert.equal((await fetch(url, { signal: seconds(20) })).status, 200);
+    await converse(page, ['still here']);
+
+    breakAll(board);
+    await seen(page, '#state', 'No connection, trying again...');
+    assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
+    await seen(page, '#state', 'Connected');
+    await converse(page, ['again']);
+
+    await page.reload();
+    await seen(page, '#state', 'Connected');
+    await converse(page, ['Hello, board!', 'How are you?', 'It is nice to hear that everything that I say comes back to me.']);
+  }, `websocket-${firmware}`);
+}
+
+async function testEchoRestart(firmware) {
+  await withRestart('websocket', firmware, async (page) => {
+    await seen(page, '#state', 'Connected');
+    await converse(page, ['one']);
+  }, async (page, restart) => {
+    await seen(page, '#state', 'No connection, trying again...');
+    await photograph(page, `websocket-lost-${firmware}`);
+    await pause(1500);
+    await restart();
+    await seen(page, '#state', 'Connected');
+    await converse(page, ['two']);
+  });
+}
+
+async function testEchoSecond() {
+  await withPage('websocket', {}, async ({ page, context }) => {
+    await seen(page, '#state', 'Connected');
+    const second = await context.newPage();
+    await second.goto(BOARD);
+    await seen(second, '#state', 'No connection, trying again...');
+    await converse(page, ['mine']);
+    await page.close();
+    await seen(second, '#state', 'Connected');
+    await converse(second, ['now mine']);
+  });
+}
+
+// ----------------------------------------------------------------------------------------------------------- dashboard
+
+const state = (page) => page.locator('#state').textContent();
+const value = (page, name) => page.locator(`[data-value=${name}] .now`).textContent();
+const ledIsOn = (page) => page.locator('#led').evaluate((led) => led.classList.contains('on'));
+const readings = (page) => page.evaluate('readings');
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+/** How many of a curve's pixels have its colour: those of the line, not those of the area below it. */
+const inked = (page, name) => page.locator(`[data-value=${name}]`).evaluate((card) => {
+  const canvas = card.querySelector('canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let i = 3; i < data.length; i += 4) if (data[i] === 255) count++;
+  return count;
+});
+
+/** Waits for so many more readings. */
+async function more(page, count) {
+  const { length } = await readings(page);
+  return await eventually('readings', () => readings(page), (found) => found.length >= length + count);
+}
+
+/** Switches the LED, and waits until the board has done it and the pages have heard of it. */
+async function switchLed(board, page, to, pages = [page]) {
+  await button(page, to).click();
+  const on = to === 'On';
+  await eventually('the LED', () => board.pins.LED === 1, (found) => found === on);
+  for (const each of pages) await eventually('the LED on the page', () => ledIsOn(each), (found) => found === on);
+}
+
+async function testDashboard(firmware) {
+  let volts = 0.25;
+  await withPage('dashboard', { firmware, degrees: () => 31.5, volts: () => volts }, async ({ page, board, url }) => {
+    assert.deepEqual([await value(page, 'celsius'), await value(page, 'volts')], ['--.-', '-.--']);
+    assert.ok(await button(page, 'On').isDisabled());
+    await seen(page, '#state', 'Live');
+    await eventually('degrees', () => value(page, 'celsius'), (found) => found === '31.5');
+    await eventually('volts', () => value(page, 'volts'), (found) => found === '0.25');
+    volts = 3.2;
+    await eventually('volts', () => value(page, 'volts'), (found) => found === '3.20');
+    assert.equal(await page.locator('[data-value=volts] .range').textContent(), '0.25 to 3.20\nlast minute');
+
+    await more(page, 20);
+    const before = await inked(page, 'volts');
+    await more(page, 20);
+    assert.ok(before > 50 && await inked(page, 'volts') > before, 'the curve does not grow');
+    const all = await readings(page);
+    for (const [i, { ms, at }] of all.entries()) {
+      assert.ok(!i || (ms > all[i - 1].ms && at > all[i - 1].at), `reading ${i} is not newer than the one before`);
+    }
+
+    for (const to of ['On', 'Off', 'On']) await switchLed(board, page, to);
+    assert.match(await page.locator('#up').textContent(), /^Running for 0:00:\d\d$/);
+    assert.equal(await page.locator('#watching').textContent(), '');
+    const { length } = await readings(page);
+    for (let i = 0; i < 5; i++) assert.equal((await fetch(url, { signal: seconds(20) })).status, 200);
+    assert.ok((await more(page, 1)).length > length);
+  }, `dashboard-${firmware}`);
+}
+
+async function testDashboardBreaks(firmware) {
+  await withPage('dashboard', { firmware }, async ({ page, board }) => {
+    await more(page, 10);
+    breakAll(board);
+    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
+    assert.ok(await button(page, 'On').isDisabled());
+    await photograph(page, `dashboard-lost-${firmware}`);
+    const before = await readings(page);
+    await seen(page, '#state', 'Live');
+    const after = await more(page, 5);
+    assert.deepEqual(after.slice(0, before.length), before, 'the curve from before the break is not there any more');
+
+    // Nothing arrives any more, on either side. On stock firmware the board has to find that out before it takes the next one: 30 seconds.
+    board.setLink({ delay: 600000 });
+    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
+    board.setLink({ delay: 0 });
+    await page.getByText('Live').waitFor({ timeout: 30000 + PATIENCE });
+    await switchLed(board, page, 'On');
+  });
+}
+
+async function testDashboardRestart(firmware) {
+  await withRestart('dashboard', firmware, async (page, { board }) => {
+    await more(page, 30);
+    await switchLed(board, page, 'On');
+  }, async (page, restart) => {
+    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
+    for (const length of [1, 2]) await seen(page, '#state', `No connection, retry in ${length} s`);
+    const { board } = await restart();
+    await seen(page, '#state', 'Live');
+    await eventually('volts', () => value(page, 'volts'), (found) => found === '3.00');
+    assert.equal(await ledIsOn(page), false);
+    await switchLed(board, page, 'On');
+    await more(page, 30);
+    const all = await readings(page);
+    const first = all.findIndex(({ volts }) => volts === 3);
+    assert.ok(all[first].ms < all[first - 1].ms, "the board's clock began anew");
+    assert.ok(all[first].at - all[first - 1].at > 1500, 'the curve goes on at once, as if there had been no break');
+    assert.equal(await page.evaluate('lines().length'), 2);
+    await photograph(page, `dashboard-restarted-${firmware}`);
+  }, [{ volts: () => 1 }, { volts: () => 3 }]);
+}
+
+async function testDashboardSecond() {
+  await withPage('dashboard', {}, async ({ page, context }) => {
+    await seen(page, '#state', 'Live');
+    const second = await context.newPage();
+    await second.goto(BOARD);
+    for (const wait of ['0.5', '1', '2']) await seen(second, '#state', `Somebody else is watching, retry in ${wait} s`);
+    await photograph(second, 'dashboard-taken-stock');
+    assert.equal(await state(page), 'Live');
+    await more(page, 5);
+    await page.close();
+    await seen(second, '#state', 'Live');
+    await more(second, 5);
+  });
+}
+
+async function testDashboardViewers() {
+  await withPage('dashboard', { firmware: 'routed' }, async ({ page, board, context }) => {
+    const pages = [page];
+    for (let i = 1; i < 4; i++) {
+      await seen(pages[i - 1], '#state', 'Live');
+      pages[i] = await context.newPage();
+      await pages[i].goto(BOARD);
+    }
+    const fourth = pages.pop();
+    await seen(fourth, '#state', 'Somebody else is watching, retry in 1 s');
+    for (const each of pages) await seen(each, '#watching', '3 are watching');
+    await switchLed(board, pages[1], 'On', pages);
+    await switchLed(board, pages[2], 'Off', pages);
+    await photograph(pages[2], 'dashboard-three-routed');
+
+    await pages[0].close();
+    await seen(fourth, '#state', 'Live');
+    await switchLed(board, fourth, 'On', [fourth, pages[1], pages[2]]);
+  });
+}
+
+for (const firmware of FIRMWARES) {
+  test(`dashboard: ten readings a second; a viewer who is slow gets fewer, and then the newest, ${firmware} firmware`, async () => {
+    const board = new Board({ firmware, wifi: 'off', storage: { WIFI_SSID: 'home' } });
+    board.load(await bundle('dashboard'), 'dashboard.js');
+    board.run(10);
+    const peer = openPeer(board, { path: '/live', window: 1000 }).polite();
+    const received = () => peer.messages.map((message) => JSON.parse(message).ms);
+    board.run(10500); // so that it has just been pinged
+    assert.ok(Math.abs(received().length - 105) <= 1, `${received().length} readings in 10.5 seconds`);
+
+    peer.client.pause();
+    board.run(25000); // more than fits into the board's send buffer, less than makes the server give up
+    peer.client.resume();
+    const resumed = board.now;
+    board.run(3000);
+    const all = received();
+    const gaps = all.slice(1).map((ms, i) => ms - all[i]);
+    assert.ok(gaps.every((gap) => gap > 0));
+    assert.ok(Math.max(...gaps) > 3000 && gaps.filter((gap) => gap > 110).length === 1, `gaps: ${gaps}`);
+    assert.ok(board.now - all.at(-1) < 120 && all.filter((ms) => ms > resumed).length > 25, 'it does not keep up any more');
+    assert.equal(peer.over, false);
+    board.check();
+  });
+}
