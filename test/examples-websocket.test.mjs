@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { Board } from './board/index.mjs';
-import {
-  boot, BOARD, bundle, CHROMIUM, eventually, launch, PATIENCE, pause, PHONE, RESULTS, seconds, seen, START, withPageIn,
-} from './helpers/examples.mjs';
+import { CHROMIUM, launch, RESULTS } from './helpers/chromium.mjs';
+import { boot, BOARD, bundle, eventually, PATIENCE, pause, PHONE, seconds, seen, START, withPageIn } from './helpers/examples.mjs';
 import { Program, unlessFound } from './helpers/program.mjs';
 import { openPeer } from './support/websocket.mjs';
 

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { Board } from './board/index.mjs';
+import { CHROMIUM, launch, RESULTS } from './helpers/chromium.mjs';
 import {
-  boot, BOARD, bundle, CHROMIUM, eventually, launch, PATIENCE, path, pause, PHONE, RESULTS, seconds, seen, START, withBoard, withPageIn,
+  boot, BOARD, bundle, eventually, PATIENCE, path, pause, PHONE, seconds, seen, START, withBoard, withPageIn,
 } from './helpers/examples.mjs';
 import { Program, unlessFound } from './helpers/program.mjs';
 

@@ -2,17 +2,14 @@
 // node tools/screenshot.mjs [seconds] [file]
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
-import { findProgram, Program } from '../test/helpers/program.mjs';
+import { launch } from '../test/helpers/chromium.mjs';
+import { Program } from '../test/helpers/program.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const [seconds = '62', file = join(root, 'examples', 'dashboard.png')] = process.argv.slice(2);
 
 const program = new Program(process.execPath, [join(root, 'tools', 'start.mjs'), 'dashboard', '--port', '0']);
-const browser = await chromium.launch({
-  executablePath: findProgram('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome']),
-  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
-});
+const browser = await launch();
 try {
   const [, url] = await program.prints(/Open (http:\S+)\n/);
   const page = await browser.newPage({ viewport: { width: 340, height: 712 } });

@@ -1,25 +1,18 @@
 // The examples on a board that a browser can visit.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { buildExamples, exampleSource } from '../../tools/build.mjs';
 import { siteFiles } from '../../tools/www.mjs';
 import { Board } from '../board/index.mjs';
-import { findProgram } from './program.mjs';
+import { RESULTS } from './chromium.mjs';
 import { openProxy } from './socks.mjs';
 
-export const CHROMIUM = findProgram('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome']);
 export const path = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 export const START = path('tools/start.mjs');
-export const RESULTS = path('test-results');
 
-const ARGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-];
 export const PHONE = { width: 390, height: 844 };
 /** A SYN of a browser may have to be repeated after 1, 3 and 7 seconds. */
 export const PATIENCE = 20000;
@@ -30,12 +23,6 @@ const GP26 = 26;
 
 export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 export const seconds = (count) => AbortSignal.timeout(count * 1000);
-
-/** Starts the browser. */
-export async function launch() {
-  mkdirSync(RESULTS, { recursive: true });
-  return await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
-}
 
 const bundles = new Map();
 

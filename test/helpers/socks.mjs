@@ -12,8 +12,8 @@ const NAME = 3;
 const SUCCEEDED = 0;
 const HOST_UNREACHABLE = 4;
 
-/** The board's name, for browsers that shall not ask anybody for the way. */
-const BOARD = 'board';
+/** The board's names; with the first one browsers ask nobody for the way. (They give addresses as names, too.) */
+const BOARD = ['board', '127.0.0.1'];
 
 /** When Linux repeats a SYN that got no answer, in ms after the first. (The last time, the proxy's client is left to wait.) */
 const SYN_RETRIES = [1000, 3000, 7000, 15000, 31000, 63000];
@@ -40,7 +40,7 @@ async function greet(socket) {
   const [length] = kind === NAME ? await read(socket, 1) : [4];
   const address = await read(socket, length + 2); // and port
   // A browser looks for its maker, too, as soon as there is a field to fill in. It must not find the board there.
-  if (kind === NAME && address.toString('latin1', 0, length) !== BOARD) {
+  if (kind === NAME && !BOARD.includes(address.toString('latin1', 0, length))) {
     socket.end(Uint8Array.of(VERSION, HOST_UNREACHABLE, 0, IPV4, 0, 0, 0, 0, 0, 0));
     throw new Error('there is only the board');
   }
@@ -49,7 +49,7 @@ async function greet(socket) {
 /**
  * Opens the proxy.
  * @param {import('../board/index.mjs').Board} board with a network of real sockets
- * @param {number} boardPort where the proxy's connections go, whatever IPv4 address or port was asked for; the one name is "board"
+ * @param {number} boardPort where the proxy's connections go, whatever IPv4 address or port was asked for
  */
 export async function openProxy(board, boardPort = 80) {
   const { network } = board;
@@ -68,6 +68,9 @@ export async function openProxy(board, boardPort = 80) {
   const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+    // Node 20 keeps a socket for ever that is reset in the very turn in which it was ended, and with it the process.
+    const reset = socket.resetAndDestroy;
+    socket.resetAndDestroy = () => setImmediate(() => reset.call(socket));
     socket.on('error', () => {}); // the board hears of it by itself
     try {
       await greet(socket);
