@@ -307,9 +307,10 @@ function read(ws: WebSocket): void {
   if (ws._frame || (ws._whole && isData) || (!ws._target && !readHead(ws))) return;
   const target = ws._target!;
   const mask = ws._mask;
-  const bytes = connection._in.subarray(0, Math.min(target.length - ws._got, Max.STEP));
-  const payload = target.subarray(ws._got, ws._got + bytes.length);
-  for (let i = 0; i < bytes.length; i++) payload[i] = bytes[i] ^ mask[ws._got++ & 3];
+  const got = ws._got;
+  const bytes = connection._in.subarray(0, Math.min(target.length - got, Max.STEP));
+  const payload = target.subarray(got, ws._got = got + bytes.length);
+  for (let i = bytes.length; i--;) payload[i] = bytes[i] ^ mask[got + i & 3];
   connection._in = _after(connection._in, bytes.length);
   if (ws._type === Opcode.TEXT && !(ws._first & 8)) ws._utf8 = _checkUtf8(payload, ws._utf8);
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
@@ -535,6 +536,7 @@ const rotate = (word: number, bits: number) => word << bits | word >>> 32 - bits
 function acceptKey(key: string): string {
   const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80';
   const words: number[] = [];
+  const roots = [2, 3, 5, 10];
   const hash = [0x67452301, 0xEFCDAB89, ~0x67452301, ~0xEFCDAB89, 0xC3D2E1F0];
   const bytes = new Uint8Array(20);
   for (let i = 0; i < 64; i++) words[i >> 2] |= text.charCodeAt(i) << 24 - i % 4 * 8;
@@ -547,7 +549,7 @@ function acceptKey(key: string): string {
       w[i] = i < 16 ? words[block + i] | 0 : rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
       const round = i / 20 | 0;
       const f = !round ? b & c | ~b & d : round === 2 ? b & c | b & d | c & d : b ^ c ^ d;
-      const k = Math.sqrt([2, 3, 5, 10][round]) * 0x40000000 | 0;
+      const k = Math.sqrt(roots[round]) * 0x40000000 | 0;
       state.unshift(rotate(a, 5) + f + state.pop()! + w[i] + k | 0);
       state[2] = rotate(b, 30);
     }
