@@ -55,6 +55,22 @@ describe('figures', () => {
     assert.match(readme, new RegExp(`\\(${kilobytes(extension, 1)} KB and ${kilobytes(heap.extension)} KB more with WebSockets\\)`));
   });
 
+  test('instructions', () => {
+    const { figures } = JSON.parse(read('bench.json'));
+    const round = (name) => Number(figures[name].toPrecision(3)).toLocaleString('en');
+    const millions = (name, digits = 3) => `${Number((figures[name] / 1e6).toPrecision(digits))}`;
+    const longest = Object.keys(figures).filter((name) => name.startsWith('largest step') && !name.includes('5 connections')).sort((a, b) => figures[b] - figures[a])[0];
+    for (const row of [
+      `| GET with the headers of a browser | ${millions('GET, kept connection')} million |`,
+      `| 404 | ${millions('404, kept connection')} million |`,
+      `| POST of 1 KB | ${millions('POST of 1 KB, kept connection')} million |`,
+      `| file of 30 KB | ${millions('file of 30 KB, all steps')} million |`,
+      `| WebSocket: echo of 16 / 125 / 1,024 bytes | ${[16, 125, 1024].map((size) => millions(`WebSocket echo of ${size} bytes`, 2)).join(' / ')} million |`,
+      `| idle step with 0 / 1 / 4 open connections | ${[0, 1, 4].map((count) => round(`idle step, ${count} open`)).join(' / ')} |`,
+      `| the longest step that one client can cause | ${millions(longest)} million |`,
+    ]) assert.ok(readme.includes(row), row);
+  });
+
   test('dependencies', () => {
     assert.match(readme, / 0 dependencies\*\*/);
     assert.deepEqual(JSON.parse(read('package.json')).dependencies ?? {}, {});
