@@ -41,6 +41,7 @@ function handlers({ Response, FileResponse }, board, alive) {
     value: (id) => `<${id}>`,
     json: (id) => ({ id }),
     bytes: (id) => new Uint8Array(Buffer.from(`<${id}>`.repeat(40))),
+    echo: (id, body) => body,
     none: () => undefined,
     throws: fail,
     badHeader: () => new Response('', 200, '', { x: 'a\r\nb' }),
@@ -59,7 +60,7 @@ function handlers({ Response, FileResponse }, board, alive) {
   };
 }
 
-const KINDS = ['value', 'json', 'bytes', 'none', 'throws', 'badHeader', 'badReply', 'big', 'edge', 'blocks', 'late', 'lateThrows', 'stream', 'fastStream',
+const KINDS = ['value', 'echo', 'json', 'bytes', 'none', 'throws', 'badHeader', 'badReply', 'big', 'edge', 'blocks', 'late', 'lateThrows', 'stream', 'fastStream',
   'streamThrows', 'long', 'file', 'missing'];
 
 /** Every way in which a program uses a WebSocket, by name. */
@@ -126,7 +127,7 @@ function setUp({ firmware, passMicros, seed, mergedReads, reserve, parallel }) {
       for (const [name, handler] of Object.entries(handlers(library, board, alive))) {
         const checked = (path, query, headers, body, match) => {
           note(match[1], `${query} ${headers['x-id']} ${Buffer.from(body).toString('latin1')}`);
-          return handler(match[1]);
+          return handler(match[1], body);
         };
         server.route(`/${name}/(\\w+)`, 'GET', checked).route(`/${name}/(\\w+)`, 'POST', checked);
       }
@@ -166,6 +167,16 @@ const reader = visitor(after(fc.oneof({ weight: 5, arbitrary: ask }, { weight: 1
 const socket = fc.tuple(after(upgrade), visitor(after(fc.oneof({ weight: 5, arbitrary: message }, { weight: 1, arbitrary: noise }, { weight: 2, arbitrary: act }))))
   .map(([first, rest]) => ({ ...rest, things: [first, ...rest.things] }));
 
+/** A web client and a WebSocket that keep to their protocols and have a good line: every request and every frame is whole, in a segment of its own. */
+const whole = { spoil: fc.constant(null), part: fc.constant(null), cuts: fc.constant([]), gap: fc.constant(0) };
+const politeLink = { delay: some(0.4, 1, 4, 25), loss: fc.constant(0), autoClose: fc.boolean(), window: some(65535, 3000), segment: fc.constant(1460) };
+const politeAsk = fc.record({ what: fc.constant('ask'), kind: some(...KINDS), method: some('GET', 'POST', 'HEAD'), body: fc.nat(900), close: fc.boolean(), ...whole });
+const politeFrame = fc.record({ what: fc.constant('frame'), opcode: some(1, 2, 9, 10), fin: fc.constant(true), size: fc.nat(1400), times: fc.constant(1), ...whole });
+const politeReader = fc.record({ wait: pause, ...politeLink, things: fc.array(after(fc.oneof({ weight: 4, arbitrary: politeAsk }, { weight: 1, arbitrary: act })), { maxLength: 5 }) });
+const politeSocket = fc.record({
+  wait: pause, ...politeLink, first: after(upgrade), things: fc.array(after(fc.oneof({ weight: 6, arbitrary: politeFrame }, { weight: 1, arbitrary: act })), { maxLength: 20 }),
+}).map(({ first, things, ...rest }) => ({ ...rest, things: [first, ...things] }));
+
 const world = {
   firmware: some(...FIRMWARES), passMicros: some(1000, 1000, 300, 5000, 30000), seed: fc.nat(1000), mergedReads: fc.boolean(), reserve: some(0, 0, 0, 1, 2), parallel: some(5, 5, 5, 2, 1),
 };
@@ -174,6 +185,8 @@ const world = {
 export const pages = fc.record({ ...world, clients: fc.array(reader, { minLength: 1, maxLength: 12 }) });
 /** Web clients and WebSockets. */
 export const everything = fc.record({ ...world, clients: fc.array(fc.oneof({ weight: 2, arbitrary: reader }, { weight: 1, arbitrary: socket }), { minLength: 1, maxLength: 10 }) });
+/** Web clients and WebSockets that keep to their protocols. */
+export const polite = fc.record({ ...world, mergedReads: fc.constant(false), clients: fc.array(fc.oneof(politeReader, politeSocket), { minLength: 1, maxLength: 10 }) });
 
 // ------------------------------------------------------------------------------------------------------------- acting
 
@@ -207,6 +220,18 @@ const SENDS = {
 };
 const bytesOf = (id, thing) => SENDS[thing.what](id, thing);
 
+/** A client's frames wait for its 101: without one they are never sent. */
+function send(client, { what, cuts }, piece) {
+  if (what !== 'frame' || cuts.length > 0 || client.switched) return client.send(piece);
+  client.frames ??= [];
+  client.frames.push(piece);
+  client.onData = () => {
+    client.switched ||= /^HTTP\/1.1 101 [^]*\r\n\r\n/.test(client.text);
+    if (client.switched) for (const each of client.frames.splice(0)) client.send(each);
+  };
+  return client;
+}
+
 /** What happens, by time: [ms, action]. */
 function agendaOf(board, clients) {
   const agenda = [];
@@ -225,7 +250,7 @@ function agendaOf(board, clients) {
         let from = 0;
         for (const end of ends) {
           const piece = bytes.subarray(from, end);
-          agenda.push([time, () => { actor.client.send(piece); }]);
+          agenda.push([time, () => send(actor.client, thing, piece)]);
           if (end < bytes.length) time += thing.gap;
           from = end;
         }
@@ -255,13 +280,13 @@ function keepTwinsApart({ lwip, driver }) {
 const claim = (truth, what) => { if (!truth) throw new Error(typeof what === 'function' ? what() : what); };
 
 /** A well-behaved client asks, again after a 503 or a reset as the design says. Returns how many tries it took. */
-export function askUntilAnswered(board, id, { ms = 30000, path = `/value/${id}` } = {}) {
+export function askUntilAnswered(board, id, ms = 30000) {
   const until = board.now + ms;
   for (let tries = 1; board.now < until; tries++) {
     const client = board.connect({ port: 80 });
-    client.send(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    client.send(`POST /echo/${id} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${id.length}\r\n\r\n${id}`);
     while (client.state !== 'closed' && board.now < until) board.pass();
-    if (client.text.endsWith(`<${id}>`)) return tries;
+    if (client.text.endsWith(`\r\n\r\n${id}`)) return tries;
     claim(client.text === '' || client.text.startsWith('HTTP/1.1 503'), `${id} got ${JSON.stringify(client.text)}`);
     board.run(1000);
   }
@@ -319,7 +344,8 @@ export function play(scenario, { strict = true } = {}) {
   for (let n = 0; n < 8; n++) askUntilAnswered(board, idOf(1000 + n));
   claim(board.vitals().misdirected === 0, 'bytes for a dead client went to a later one');
   claim(board.console.length === 0, () => `printed: ${board.console[0].text}`);
-  board.check();
+  // What lwIP hands over at once after a loss is a whole window; two of them do not fit beside each other, whatever a program does.
+  for (const error of board.violations) if (!scenario.mergedReads || error.rule !== 'uncollected input') throw error;
   return board;
 }
 
@@ -362,6 +388,7 @@ function playCuts({ firmware, request, pieces }) {
 export const properties = {
   'web clients': fc.property(pages, (scenario) => { play(scenario); }),
   'web clients and WebSockets': fc.property(everything, (scenario) => { play(scenario, { strict: isStrict(scenario) }); }),
+  'web clients and WebSockets that keep to their protocols': fc.property(polite, (scenario) => { play(scenario); }),
   'the same request in other segments': fc.property(cutting, playCuts),
 };
 
