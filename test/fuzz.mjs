@@ -8,13 +8,10 @@
 import fc from 'fast-check';
 import { pathToFileURL } from 'node:url';
 import { FIRMWARES } from './support/serve.mjs';
+import { askUntilAnswered, idOf, idsIn, keepTwinsApart } from './support/strangers.mjs';
 import { frame, handshake, serveWebSocket } from './support/websocket.mjs';
 
 // ------------------------------------------------------------------------------------------------------------- server
-
-/** Everything that a client sends and gets names it, like so. */
-const idOf = (n) => `c${n}z`;
-const idsIn = (text) => text.match(/c\d+z/g) ?? [];
 
 /** An iterator of `count` steps, then `last()`. Those that are still running are in `alive`. */
 function steps(alive, count, each, last) {
@@ -263,35 +260,7 @@ function agendaOf(board, clients) {
   return { cast, agenda: agenda.sort((a, b) => a[0] - b[0]) };
 }
 
-/**
- * A reset and a SYN that reach lwIP in the same network phase cannot be told from a live connection by anything that the driver offers:
- * the dead one's PCB is in use again before a program can look. Here such a SYN is lost, and its client repeats it.
- */
-function keepTwinsApart({ lwip, driver }) {
-  const { freePcb, syn } = lwip;
-  let last = -1;
-  lwip.freePcb = (pcb) => {
-    if (driver.slots.some((slot) => slot.fd >= 0 && slot.pcb === pcb && slot.pcbSerial === pcb.serial)) last = lwip.now();
-    freePcb.call(lwip, pcb);
-  };
-  lwip.syn = (listener, wire) => (last === lwip.now() ? null : syn.call(lwip, listener, wire));
-}
-
 const claim = (truth, what) => { if (!truth) throw new Error(typeof what === 'function' ? what() : what); };
-
-/** A well-behaved client asks, again after a 503 or a reset as the design says. Returns how many tries it took. */
-export function askUntilAnswered(board, id, ms = 30000) {
-  const until = board.now + ms;
-  for (let tries = 1; board.now < until; tries++) {
-    const client = board.connect({ port: 80 });
-    client.send(`POST /echo/${id} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${id.length}\r\n\r\n${id}`);
-    while (client.state !== 'closed' && board.now < until) board.pass();
-    if (client.text.endsWith(`\r\n\r\n${id}`)) return tries;
-    claim(client.text === '' || client.text.startsWith('HTTP/1.1 503'), `${id} got ${JSON.stringify(client.text)}`);
-    board.run(1000);
-  }
-  throw new Error(`${id} was not answered within ${ms} ms: ${JSON.stringify(board.vitals())}`);
-}
 
 /** Milliseconds in which everything has ended: 300 KB for a client that takes 200 bytes at a time, 90 ms away, and loses one in five. */
 const PATIENCE = 2400000;
@@ -403,7 +372,7 @@ export function run(name, { seed, runs = 1e9, milliseconds, path }) {
     seed, path, numRuns: path ? 1 : runs, endOnFailure: Boolean(path),
     ...(milliseconds && !path && { interruptAfterTimeLimit: milliseconds, markInterruptAsFailure: false }),
   });
-  if (!details.failed) return details.numRuns;
+  if (!details.failed || (details.interrupted && details.counterexample === null)) return details.numRuns;
   const error = details.errorInstance;
   throw new Error(`${name}: ${error?.message ?? details.error}\nSEED=${details.seed} REPLAY=${details.counterexamplePath} ONLY='${name}' npm run fuzz\n`
     + `after ${details.numRuns} scenarios, made ${details.numShrinks} times smaller:\n${JSON.stringify(details.counterexample?.[0])}`, { cause: error });
