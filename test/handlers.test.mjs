@@ -1,0 +1,81 @@
+// What handlers may give back at the edges, and what becomes of their iterators.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FIRMWARES, serve } from './support/serve.mjs';
+
+const ask = (board, request) => {
+  const client = board.connect({ port: 80, delay: 0.5 });
+  client.send(request);
+  board.run(300);
+  return client.text;
+};
+const request = (method, target) => `${method} ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`;
+
+for (const firmware of FIRMWARES) {
+  test(`${firmware}: an iterator that ends with nothing is 204, like a handler that returns nothing`, () => {
+    const { board } = serve({ firmware, routes: (server) => {
+      server.route('/generator', 'GET', function* () { yield; yield 'not an answer'; });
+      server.route('/iterator', 'GET', () => ({ next: () => ({ done: true }) }));
+      server.route('/plain', 'GET', () => {});
+    } });
+    for (const path of ['/generator', '/iterator', '/plain']) {
+      assert.equal(ask(board, request('GET', path)), 'HTTP/1.1 204 \r\nconnection: close\r\n\r\n', path);
+    }
+    board.check();
+  });
+
+  test(`${firmware}: HEAD of a body that is an iterator ends the iterator, unread`, () => {
+    const calls = [];
+    const { board } = serve({ firmware, routes: (server, { Response }) => {
+      server.route('/stream', 'GET', () => new Response({ next: () => { calls.push('next'); return { done: true }; }, return: () => { calls.push('return'); return { done: true }; } }));
+      server.route('/without', 'GET', () => new Response({ next: () => { calls.push('next'); return { done: true }; } }));
+    } });
+    const head = 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n';
+    assert.equal(ask(board, request('HEAD', '/stream')), head);
+    assert.deepEqual(calls, ['return']);
+    assert.equal(ask(board, request('HEAD', '/without')), head);
+    assert.deepEqual(calls, ['return']);
+    board.check();
+  });
+
+  test(`${firmware}: a file is opened and closed once, whether it is sent whole, became shorter, or its client left`, () => {
+    const { board } = serve({ firmware, board: { passMicros: 1000, files: { '/a': 'a'.repeat(5000), '/big': 'b'.repeat(90000) } }, routes: (server, { FileResponse }) => {
+      server.route('/(a|big)', 'GET', (path) => new FileResponse(path));
+    } });
+    const fs = board.load('module.exports = require("fs")');
+    const opened = [];
+    const { open, close, read } = fs;
+    fs.open = (...args) => { opened.push('open'); return open.apply(fs, args); };
+    fs.close = (...args) => { opened.push('close'); return close.apply(fs, args); };
+    assert.equal(ask(board, request('GET', '/a')).slice(-5000), 'a'.repeat(5000));
+    assert.deepEqual(opened.splice(0), ['open', 'close']);
+    ask(board, request('HEAD', '/a'));
+    assert.deepEqual(opened.splice(0), []);
+    for (const leave of ['end', 'reset']) {
+      const client = board.connect({ port: 80, window: 1000 });
+      client.send(request('GET', '/big'));
+      board.run(20);
+      client[leave]();
+      board.run(20);
+      assert.deepEqual(opened.splice(0), ['open', 'close'], leave);
+    }
+    fs.read = () => 0;
+    assert.ok(ask(board, request('GET', '/a')).endsWith('\r\n\r\n'));
+    fs.read = read;
+    assert.deepEqual(opened.splice(0), ['open', 'close']);
+    assert.equal(board.fs.openFiles, 0);
+    board.check();
+  });
+
+  test(`${firmware}: "*", the target of OPTIONS for the whole server, is a path that a route can have`, () => {
+    const routes = (server) => server.route('\\*', 'OPTIONS', (path) => `path ${path}`).route('/.*', 'GET', () => 'page');
+    const { board } = serve({ firmware, routes });
+    assert.ok(ask(board, request('OPTIONS', '*')).endsWith('\r\n\r\npath *'));
+    assert.equal(ask(board, request('GET', '*')).slice(0, 12), 'HTTP/1.1 405');
+    assert.equal(ask(board, request('OPTIONS', '*a')).slice(0, 12), 'HTTP/1.1 400');
+    const { board: other } = serve({ firmware, routes: (server) => server.route('/.*', 'GET', () => 'page') });
+    assert.equal(ask(other, request('OPTIONS', '*')).slice(0, 12), 'HTTP/1.1 404');
+    board.check();
+    other.check();
+  });
+}
