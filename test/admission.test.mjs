@@ -172,6 +172,24 @@ describe('a newcomer while there is a reader (reserve leaves it a PCB)', () => {
   });
 });
 
+describe('stock firmware: the reader\'s next request', () => {
+  test('comes just before a newcomer: it is answered, and the newcomer is told 503', () => {
+    const board = setUp({ options: { reserve: 1 }, board: { passMicros: 20000 } });
+    const reader = connected(board);
+    reader.send(get('/n/first'));
+    board.run(60);
+    assert.equal(bodyOf(reader), 'first');
+    const next = board.connect({ port: 80, delay: 5 });
+    reader.delay = 3;
+    next.onConnect = () => reader.send(get('/n/second', close)); // arrives before the newcomer's acknowledgement, in the same pass
+    board.runUntil(() => next.ended);
+    board.run(200);
+    assert.ok(reader.text.endsWith('\r\n\r\nsecond'), reader.text);
+    assert.equal(statusOf(next), '503');
+    board.check();
+  });
+});
+
 describe('stock firmware: an answer', () => {
   test('that does not fit into the send buffer says that it is the last one', () => {
     const board = setUp();
@@ -188,9 +206,16 @@ describe('stock firmware: an answer', () => {
 
   test('with an error waits for room behind others, and its client, which is still sending, is heard out', () => {
     const board = setUp();
+    const sample = connected(board);
+    sample.send(get('/bytes/9000'));
+    board.run(500);
+    const head = sample.text.length - 9000;
     const client = connected(board, { window: 500 });
     client.pause();
-    client.send(get('/bytes/9000') + get('/bytes/2000'));
+    // 60 bytes less than the send buffer and the client's window take.
+    client.send(get('/bytes/9000'));
+    board.run(20);
+    client.send(get(`/bytes/${11680 + 500 - 60 - 9000 - 2 * head}`));
     board.run(20);
     client.send('NONSENSE\r\n\r\n');
     board.run(20);
