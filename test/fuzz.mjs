@@ -262,8 +262,9 @@ function agendaOf(board, clients) {
 
 const claim = (truth, what) => { if (!truth) throw new Error(typeof what === 'function' ? what() : what); };
 
-/** Milliseconds in which everything has ended: 300 KB for a client that takes 200 bytes at a time, 90 ms away, and loses one in five. */
-const PATIENCE = 2400000;
+/** Milliseconds in which everything has ended: answers and timeouts; and 300 KB for a client that takes 200 bytes at a time and loses one in five. */
+const PATIENCE = 120000;
+const MUCH_PATIENCE = 2400000;
 /** And in which lwIP has given up those that have vanished. */
 const QUIET = 6000000;
 
@@ -287,7 +288,8 @@ export function play(scenario, { strict = true } = {}) {
   const isGone = ({ client }) => client.state === 'closed' || client.ended || client.paused || client.vanished || (client.state === 'open' && !client.boardEnd?.alive);
   const isOver = () => cast.every((each) => isGone(each) && each.client.state !== 'connecting') && alive.size === 0
     && !board.lwip.pcbs.some((pcb) => ['SYN_RCVD', 'ESTABLISHED'].includes(pcb.state));
-  for (const end = board.now + PATIENCE; board.now < end && !isOver();) board.run(100);
+  const patience = scenario.clients.some(({ window, loss }) => window < 65535 || loss > 0) ? MUCH_PATIENCE : PATIENCE;
+  for (const end = board.now + patience; board.now < end && !isOver();) board.run(100);
   board.run(100);
   for (const { client, id } of cast) {
     claim(isGone({ client }), () => `${id} is still ${client.state}: ${JSON.stringify(board.vitals())}`);
@@ -390,7 +392,7 @@ function main() {
     for (const name of names) count += run(name, { seed, runs: 500, milliseconds: Math.max(1, end - Date.now()), path: REPLAY });
     if (REPLAY) break;
   }
-  console.log(`${count} scenarios, and every promise was kept`);
+  console.log(REPLAY ? 'This one keeps every promise.' : `${count} scenarios, and every promise was kept`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main();
