@@ -262,7 +262,7 @@ function agendaOf(board, clients) {
 
 const claim = (truth, what) => { if (!truth) throw new Error(typeof what === 'function' ? what() : what); };
 
-/** Milliseconds in which everything has ended: answers and timeouts; and 300 KB for a client that takes 200 bytes at a time and loses one in five. */
+/** Milliseconds in which a client with a good line has ended; and one that takes 300 KB, 200 bytes at a time, and loses one packet in five. */
 const PATIENCE = 120000;
 const MUCH_PATIENCE = 2400000;
 /** And in which lwIP has given up those that have vanished. */
@@ -284,15 +284,17 @@ export function play(scenario, { strict = true } = {}) {
     if (start + time > board.now) board.run(start + time - board.now);
     action();
   }
+  const acted = board.now;
   // One whose last acknowledgement or FIN got lost may not know that the board has done with it.
   const isGone = ({ client }) => client.state === 'closed' || client.ended || client.paused || client.vanished || (client.state === 'open' && !client.boardEnd?.alive);
   const isOver = () => cast.every((each) => isGone(each) && each.client.state !== 'connecting') && alive.size === 0
     && !board.lwip.pcbs.some((pcb) => ['SYN_RCVD', 'ESTABLISHED'].includes(pcb.state));
-  const patience = scenario.clients.some(({ window, loss }) => window < 65535 || loss > 0) ? MUCH_PATIENCE : PATIENCE;
-  for (const end = board.now + patience; board.now < end && !isOver();) board.run(100);
+  for (const end = board.now + MUCH_PATIENCE; board.now < end && !isOver();) board.run(100);
   board.run(100);
   for (const { client, id } of cast) {
     claim(isGone({ client }), () => `${id} is still ${client.state}: ${JSON.stringify(board.vitals())}`);
+    const lasted = (client.endedAt ?? client.closedAt ?? 0) - Math.max(client.connectedAt, acted);
+    claim(!(lasted > PATIENCE) || client.loss > 0 || client.receiveWindow < 65535 || client.paused, () => `${id} was there for ${lasted} ms after all had been done`);
     claim(client.vanished || !strict || idsIn(client.text).every((other) => other === id), () => `${id} got bytes of ${idsIn(client.text).find((other) => other !== id)}`);
   }
   const { states } = board.vitals();
