@@ -336,7 +336,8 @@ const firstAnswer = (client) => {
   const [head, ...rest] = client.text.split('\r\n\r\n');
   const length = /content-length: (\d+)/.exec(head);
   const body = rest.join('\r\n\r\n');
-  return `${head}\n\n${length ? body.slice(0, +length[1]) : body}`;
+  // What comes behind a request resets a stream.
+  return `${head}\n\n${length ? body.slice(0, +length[1]) : ''}`;
 };
 
 function playCuts({ firmware, request, pieces }) {
