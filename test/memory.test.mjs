@@ -167,3 +167,29 @@ for (const firmware of FIRMWARES) {
     }
   });
 }
+
+for (const firmware of FIRMWARES) {
+  describe(`${firmware} firmware: five connections`, () => {
+    for (const [name, { act }] of Object.entries(situations)) {
+      test(`each with ${name} hold under 100 KB`, () => {
+        const set = setUp(firmware);
+        const { top } = most(set, act, 5);
+        assert.ok(top < 100000, `${top} bytes`);
+        set.board.check();
+      });
+    }
+
+    test('twenty that reset, one after the other: nothing that they had is kept', () => {
+      const set = setUp(firmware);
+      for (let n = 0; n < 20; n++) {
+        const client = set.board.connect({ port: 80, delay: 0.5 });
+        client.send(post(LIMIT) + 'x'.repeat(LIMIT));
+        set.board.run(100);
+        client.reset();
+        set.board.run(100);
+        assert.ok(set.held() < 12 * ITSELF, `${set.held()} bytes`);
+      }
+      set.board.check();
+    });
+  });
+}
