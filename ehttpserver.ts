@@ -118,6 +118,8 @@ const enum Max {
   AHEAD = 11680,
   /** Bytes that all clients together may make the server hold, beside what is allowed to one: a body or message, the next one, and one out. */
   HELD = 32768,
+  /** Bytes received after which the garbage collector is called: the driver's memory for them is 20 KB, which it does not know of. */
+  COLLECT = 6000,
   /** Segments that may wait for it to be clear whose they are; above it the upgraded connection ends. */
   BACKLOG = 16,
   /** Milliseconds of one pass. */
@@ -190,6 +192,9 @@ export function text(bytes: Uint8Array): string | null {
   return checkUtf8(bytes, 0) ? null : new TextDecoder().decode(bytes);
 }
 
+/** What a hex digit's byte stands for. */
+const hexDigit = (byte: number) => (byte >> 6) * 9 + (byte & 15);
+
 /** RFC 3986, section 2.1; null for an escape that lacks hex digits or is not UTF-8. */
 function percentDecode(escaped: string): string | null {
   if (escaped.indexOf('%') < 0) return escaped;
@@ -197,7 +202,7 @@ function percentDecode(escaped: string): string | null {
   const bytes = utf8Bytes(escaped);
   let n = 0;
   for (let i = 0; i < bytes.length; i++) {
-    bytes[n++] = bytes[i] === 37 ? parseInt(String.fromCharCode(bytes[++i], bytes[++i]), 16) : bytes[i];
+    bytes[n++] = bytes[i] === 37 ? hexDigit(bytes[++i]) << 4 | hexDigit(bytes[++i]) : bytes[i];
   }
   return text(bytes.subarray(0, n));
 }
@@ -238,6 +243,8 @@ let checkAt = 0;
 let giveUpAt = 0;
 /** Fds whose numbers a late FIN may hit: a slow client's comes when it has read all, however long after. */
 const parked: number[] = [];
+/** Bytes received since the garbage collector was called. */
+let uncollected = 0;
 /** Fds of dead connections: never to be written to or closed. */
 const zombies: number[] = [];
 
@@ -430,14 +437,14 @@ export interface Connection {
 }
 
 /**
- * Copies a segment. The driver's memory must be free again soon; and that this allocates makes the garbage collector come
- * by in time. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
+ * Copies a segment: the driver's memory must be free again soon. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
   const stage = connection._stage;
   const most = stage ? stage._maxBytes : connection._server._limits.maxBodyBytes;
   // What follows a request is used only where the connection is kept.
   const waiting = connection._state > State.BODY && reader !== connection && !stage ? NO_BYTES : connection._in;
+  uncollected += data.length;
   if (!connection._deadline) return;
   connection._in = concat(waiting, data);
   if (connection._in.length > most + Max.AHEAD) {
@@ -1043,6 +1050,8 @@ export class Server {
     now += Math.min(time - lastStep, Max.PASS);
     lastStep = time;
     admit(this._limits.reserve);
+    // To allocate is the one way to call it.
+    if (uncollected > Max.COLLECT) uncollected = new Uint8Array(Max.COLLECT).length - Max.COLLECT;
     for (let i = connections.length; i--;) {
       const connection = connections[i];
       // A handler may have closed a server, and with it connections.

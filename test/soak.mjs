@@ -218,9 +218,9 @@ export function soak({ firmware, days, seed = 1, every = 120, report = () => {} 
   return { before, after: measure(set), count, counts };
 }
 
-/** Up to eight numbers stay out of use while a FIN may hit them, and those that have vanished never send one. A dead connection's keep what it had. */
+/** Up to eight numbers stay out of use while a FIN may hit them, and those that have vanished never send one. */
 export const NUMBERS = 8;
-export const HEAP = NUMBERS * 2500;
+export const HEAP = NUMBERS * 500;
 
 function main() {
   const days = Number(process.argv[process.argv.indexOf('--days') + 1]) || 30;
