@@ -101,7 +101,7 @@ const HOME = `
   function connect() {
     const ws = socket = new WebSocket('ws://' + location.host + '/live');
     let heard = false;
-    let timer = setTimeout(lost, 10000);
+    let timer = setTimeout(lost, 4000); // a new try gets through sooner than an old one
 
     ws.onmessage = ({ data }) => {
       if (!heard) skew = Infinity; // the board may have been switched off and on: then its clock begins with 0

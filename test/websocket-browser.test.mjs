@@ -12,7 +12,7 @@ import { openProxy } from './helpers/socks.mjs';
 const skip = unlessFound(CHROMIUM, 'Chromium');
 const LOADS = 20;
 const RELOADS = 100;
-const BOUND = 20000;
+const BOUND = 60000;
 
 /** A server that sends every message back, and what its sockets saw. */
 async function openSite(firmware) {
@@ -80,6 +80,8 @@ function talker() {
     talk.tries++;
     ws = new WebSocket(`ws://${location.host}/echo`);
     ws.binaryType = 'arraybuffer';
+    const attempt = ws;
+    setTimeout(() => attempt.readyState === WebSocket.CONNECTING && attempt.close(), 4000); // sooner than its SYN is repeated again
     ws.onopen = () => {
       talk.opened++;
       talk.upTo(talk.limit);
