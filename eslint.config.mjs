@@ -7,7 +7,8 @@ const known = (names) => Object.fromEntries(names.split(' ').map((name) => [name
 const NODE = known(Object.getOwnPropertyNames(globalThis).join(' '));
 const KALUMA = known('__netdev analogRead atob btoa clearInterval clearTimeout console delay digitalRead digitalToggle digitalWrite '
   + 'global HIGH INPUT LOW micros millis OUTPUT pinMode setInterval setTimeout storage TextDecoder TextEncoder');
-const BROWSER = known('addEventListener devicePixelRatio document fetch getComputedStyle performance requestAnimationFrame setTimeout window');
+const BROWSER = known('addEventListener devicePixelRatio document fetch getComputedStyle location performance requestAnimationFrame '
+  + 'sessionStorage setTimeout WebSocket window');
 
 export default defineConfig([
   { ignores: ['dist/', 'build/', 'test-results/'] },
