@@ -1,21 +1,24 @@
 // npm start: the examples on the emulated board, as a user meets them.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
+import WebSocket from 'ws';
 import { buildExamples, exampleSources } from '../tools/build.mjs';
+import { makeLines } from '../tools/lines.mjs';
 import { Board } from './board/index.mjs';
-import { Program, runToEnd } from './helpers/program.mjs';
+import { findProgram, Program, runToEnd, unlessFound } from './helpers/program.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const START = join(ROOT, 'tools', 'start.mjs');
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 const EXAMPLES = exampleSources().map((file) => parse(file).name);
-const READY = /runs on an emulated Pico W with (\w+) firmware: (http:\/\/127\.0\.0\.1:\d+\/) .*\n(?:.*\n)*?Open (\S+)\n/;
+const READY = /\w+ runs on an emulated Pico W: (http:\/\/127\.0\.0\.1:\d+\/) {2}\(Ctrl-C ends it\)\n(\w+) firmware: .*\n(?:.*\n)*?Open (\S+)\n/;
 
 const started = [];
 const folders = [];
@@ -29,7 +32,7 @@ after(async () => {
 async function start(...args) {
   const program = new Program(process.execPath, [START, ...args, '--port', '0']);
   started.push(program);
-  const [, firmware, url, printed] = await program.prints(READY);
+  const [, url, firmware, printed] = await program.prints(READY);
   return { program, firmware, url, printed };
 }
 
@@ -133,8 +136,9 @@ describe('npm start', () => {
   test('--help tells about itself, and starts nothing', async () => {
     const { code, stdout, stderr } = await refused('--help');
     assert.equal(code, 0);
-    assert.match(stdout, /^Usage: npm start -- \[example\] \[--port 8080\] \[--firmware stock\]\n/);
+    assert.match(stdout, /^Usage: npm start -- \[example\] \[options\]\n/);
     for (const name of EXAMPLES) assert.match(stdout, new RegExp(`\\b${name}\\b`));
+    assert.deepEqual(stdout.split('\n').filter((line) => line.length > 80), []);
     assert.equal(stderr, '');
   });
 
@@ -142,6 +146,301 @@ describe('npm start', () => {
     const { code, stdout } = await runToEnd('npm', ['start', '--silent', '--', '--help'], { cwd: ROOT, shell: process.platform === 'win32' });
     assert.equal(code, 0);
     assert.match(stdout, /^Usage: /);
+  });
+});
+
+/** A program that is served by what ships. */
+const served = (routes) => temporaryFile('site.js', `
+  const { Response, Server } = require(${JSON.stringify(join(ROOT, 'dist', 'ehttpserver.js'))});
+  const { WebSocketServer } = require(${JSON.stringify(join(ROOT, 'dist', 'websocket.js'))});
+  const { WiFi } = require('wifi');
+  const server = new WebSocketServer();
+  ${routes}
+  new WiFi().connect(() => server.listen(80, () => console.log('Open http://' + __netdev.ip + '/')));
+`);
+
+/** The line of a request as a pattern: what is literal, and how long it took as a group. On a busy machine it may have had to wait. */
+const lineOf = (text) => new RegExp(`^${text
+  .replace(/[.*+?()[\]/]/g, '\\$&')
+  .replace(/TIME$/, '$&(?:  waited [\\d.]+ s)?')
+  .replace('TIME', '([ \\d]{6} ms|[ \\d.]{7} s)')}$`, 'm');
+
+/** One request on a connection of its own. */
+async function ask(url, method = 'GET', body = '') {
+  return await new Promise((resolve, reject) => {
+    const request = http.request(url, { method, agent: false, headers: { connection: 'close' } }, (response) => {
+      const chunks = [];
+      response.on('data', (chunk) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() }));
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+describe('npm start tells', () => {
+  test('what runs, and what the firmware and the link mean', async () => {
+    const { program, url } = await start('plain', '--latency', '20', '--loss', '1.5', '--syn-retries', 'real');
+    assert.match(program.stdout.replace(url, 'URL'), new RegExp(`^${[
+      'plain runs on an emulated Pico W: URL  \\(Ctrl-C ends it\\)',
+      'stock firmware: one client is heard at a time, the others wait',
+      "program: takes some [1-9]\\d of the board's 180 KB of JavaScript heap",
+      'link: 20 ms more each way; 1.5 % of the packets are lost, 200 ms each; SYN retries after 1, 3 and 7 s',
+      '(board .*\n)?Open ',
+    ].join('\n')}`));
+    assert.equal(await program.stop(), 0);
+
+    const routed = await start('plain', '--firmware', 'routed');
+    assert.match(routed.program.stdout, /^routed firmware: each connection has its own data: five clients are heard at once$/m);
+    assert.doesNotMatch(routed.program.stdout, /^link/m);
+    assert.equal(await routed.program.stop(), 0);
+  });
+
+  test('each request in a line: what its client saw', async () => {
+    const { program, url } = await start('plain');
+    assert.equal((await ask(url)).status, 200);
+    assert.equal((await ask(`${url}hello/Ada?a=b`)).status, 200);
+    assert.equal((await ask(`${url}nothing`)).status, 404);
+    assert.equal((await ask(`${url}hello/Ada`, 'POST', 'some body')).status, 405);
+    assert.equal((await ask(url, 'HEAD')).status, 200);
+    assert.equal((await ask(`${url}hello/${'Ada'.repeat(20)}`)).status, 200);
+    await program.prints(lineOf('GET     /                               200      26 B TIME'));
+    await program.prints(lineOf('GET     /hello/Ada?a=b                  200      10 B TIME'));
+    await program.prints(lineOf('GET     /nothing                        404       3 B TIME'));
+    await program.prints(lineOf('POST    /hello/Ada                      405       3 B TIME'));
+    await program.prints(lineOf('HEAD    /                               200       0 B TIME'));
+    await program.prints(lineOf('GET     /hello/AdaAdaAdaAdaAdaAdaAd...  200      67 B TIME'));
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stdout.match(/^(GET|POST|HEAD) /gm).length, 6);
+  });
+
+  test('what is no request, without what would move the cursor', async () => {
+    const { program, url } = await start('plain');
+    const socket = net.connect(+new URL(url).port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.resume().write('GET /\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n');
+    await program.prints(lineOf('GET     /.[31m                          400       3 B TIME'));
+    socket.destroy();
+    assert.equal(await program.stop(), 0);
+    assert.ok(!program.stdout.includes('\x1b'), program.stdout);
+  });
+
+  test('when a stream begins and ends', async () => {
+    const { program, url } = await start(served(`
+      server.route('/ends', 'GET', () => new Response((function* () { yield 'one'; yield 'three'; })()));
+      server.route('/goes-on', 'GET', () => new Response((function* () { yield 'one'; for (;;) yield; })()));
+    `), '--firmware', 'routed');
+    assert.equal((await ask(`${url}ends`)).text, 'onethree');
+    await program.prints(lineOf('GET     /ends                           200    stream'));
+    await program.prints(lineOf('GET     /ends                           200       8 B TIME'));
+
+    const request = http.get(`${url}goes-on`, { agent: false }, (response) => response.once('data', () => request.destroy()).on('error', () => {}));
+    request.on('error', () => {});
+    await program.prints(lineOf('GET     /goes-on                        200    stream'));
+    await program.prints(lineOf('GET     /goes-on                        200       3 B TIME  client left'));
+    assert.equal(await program.stop(), 0);
+  });
+
+  test('when a WebSocket opens and is closed, with its messages', async () => {
+    const { program, url } = await start(served(`
+      server.route('/echo', 'WEBSOCKET', (path, headers, ws) => {
+        ws.send('hello');
+        ws.onmessage = (message) => ws.send(message);
+      });
+    `));
+    const socket = new WebSocket(`${url.replace('http', 'ws')}echo`);
+    const got = [];
+    await new Promise((resolve, reject) => {
+      socket.on('error', reject);
+      socket.on('open', () => { socket.send('x'.repeat(300)); socket.ping(); socket.send('two'); });
+      socket.on('message', (data) => { if (got.push(String(data)) === 3) resolve(); });
+    });
+    await program.prints(lineOf('WS      /echo                           101      open'));
+    socket.close(1000, 'enough');
+    await program.prints(lineOf('WS      /echo                          1000    closed TIME  2 in, 3 out'));
+
+    const other = new WebSocket(`${url.replace('http', 'ws')}echo`);
+    await new Promise((resolve) => other.once('message', resolve));
+    other.terminate();
+    await program.prints(lineOf('WS      /echo                          1006    closed TIME  0 in, 1 out'));
+    assert.equal(await program.stop(), 0);
+  });
+
+  test('the vitals of the board when they have changed', async () => {
+    const { program, url } = await start(served("server.route('/', 'GET', () => new Response((function* () { for (;;) yield; })()));"));
+    await program.prints(/^board {3}connections 0 {2}fds 5\/16 {2}PCBs 4\/5, 4 held {2}input 0\.0\/20 KB$/m);
+    const socket = net.connect(+new URL(url).port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.resume().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await program.prints(/^board {3}connections 1 {2}fds 5\/16 {2}PCBs 4\/5, 3 held {2}input 0\.0\/20 KB$/m);
+    socket.destroy();
+    await program.prints(/connections 1 [^]*^board {3}connections 0 {2}fds 5\/16 {2}PCBs 4\/5, 4 held {2}input 0\.0\/20 KB$/m);
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stdout.match(/^board /gm).length, 3);
+  });
+
+  for (const { retries, least, most } of [{ retries: 'quick', least: 1200, most: 2900 }, { retries: 'real', least: 3000, most: 20000 }]) {
+    test(`that a client had to wait, with ${retries} SYN retries`, async () => {
+      const { program, url } = await start('plain', ...retries === 'real' ? ['--syn-retries', 'real'] : []);
+      const first = net.connect(+new URL(url).port, '127.0.0.1');
+      first.on('error', () => {});
+      await new Promise((resolve) => first.once('connect', resolve));
+      first.write('GET / HTTP'); // and so it is heard, and nobody else
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const second = ask(url);
+      await new Promise((resolve) => setTimeout(resolve, 1300)); // 1 s is too early
+      first.end('/1.0\r\n\r\n');
+      assert.equal((await second).status, 200);
+      const [, took, waited] = await program.prints(/^GET {5}\/ {31}200 {6}26 B ([ \d]{6}) ms {2}waited (\d+\.\d) s$/m);
+      assert.ok(+took >= least && +took < most, `${took} ms`);
+      assert.ok(+waited > 0.1 && waited * 1000 < +took + 60, `${took} ms, and ${waited} s of it waiting`);
+      assert.equal(await program.stop(), 0);
+    });
+  }
+});
+
+describe('npm start on a bad link', () => {
+  test('--latency: every byte takes so long, there and back', async () => {
+    const { program, url } = await start('plain', '--latency', '150');
+    const began = performance.now();
+    assert.equal((await ask(url)).text, 'Try /uptime and /hello/Ada');
+    assert.ok(performance.now() - began >= 300, `${performance.now() - began} ms`);
+    const [, took] = await program.prints(lineOf('GET     /                               200      26 B TIME'));
+    assert.ok(parseInt(took, 10) >= 300, took);
+    assert.equal(await program.stop(), 0);
+  });
+
+  test('--loss: late, but everything comes, and in order', async () => {
+    const { program, url } = await start('static', '--loss', '30');
+    const script = readFileSync(join(ROOT, 'examples', 'www', 'app.js.gz'));
+    const began = performance.now();
+    const got = await new Promise((resolve, reject) => {
+      http.get(`${url}app.js`, { agent: false, headers: { 'accept-encoding': 'gzip' } }, (response) => {
+        const chunks = [];
+        response.on('data', (chunk) => chunks.push(chunk)).on('error', reject).on('end', () => resolve(Buffer.concat(chunks)));
+      }).on('error', reject);
+    });
+    assert.deepEqual(got, script);
+    const style = readFileSync(join(ROOT, 'examples', 'www', 'style.css'), 'utf8');
+    for (let i = 0; i < 5; i++) assert.equal((await ask(`${url}style.css`)).text, style);
+    assert.ok(performance.now() - began > 200, 'nothing was lost');
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stderr, '');
+  });
+});
+
+describe('the lines of npm start', () => {
+  const event = { type: /** @type {const} */ ('request'), method: 'GET', path: '/', status: 404, bytes: 12345, ms: 12345, note: 'client left' };
+
+  test('fit into 80 columns', () => {
+    const { traffic, vitals } = makeLines();
+    assert.equal(traffic(event), 'GET     /                               404   12.1 KB    12.3 s  client left');
+    const most = { status: 1006, bytes: 99999999, ms: 99999999, note: '9999 in, 99 out' };
+    const long = traffic({ ...event, ...most, method: 'PROPPATCH', path: '/x'.repeat(50) });
+    assert.equal(long, 'PROP... /x/x/x/x/x/x/x/x/x/x/x/x/x/... 1006   95.4 MB  1667 min  9999 in, 99 out');
+    assert.equal(long.length, 80);
+    assert.ok(vitals({ open: 1, held: 3, ending: 1, pcbs: 5, allPcbs: 5, fds: 16, allFds: 16, dead: 0, peak: 20480 }).length <= 80);
+  });
+
+  test('use the columns of a wider terminal for long paths', () => {
+    const line = makeLines({ width: 120 }).traffic({ ...event, path: '/x'.repeat(30) });
+    assert.ok(line.includes('/x'.repeat(30)) && line.length <= 120, line);
+  });
+
+  test('have colours where they are wanted, none otherwise', () => {
+    const { traffic, vitals } = makeLines({ colours: true });
+    assert.equal(traffic(event), 'GET     /                              \x1b[33m 404\x1b[0m   12.1 KB    12.3 s  \x1b[2mclient left\x1b[0m');
+    const idle = vitals({ open: 0, held: 0, ending: 0, pcbs: 0, allPcbs: 5, fds: 1, allFds: 16, dead: 0, peak: 0 });
+    assert.equal(idle, '\x1b[2mboard   connections 0  fds 1/16  PCBs 0/5  input 0.0/20 KB\x1b[0m');
+    assert.ok(!makeLines().traffic(event).includes('\x1b'));
+  });
+
+  // util-linux has a program that gives another one a terminal; elsewhere it has the same name and other options.
+  const script = process.platform === 'linux' ? findProgram('SCRIPT', ['script']) : undefined;
+  const skip = process.platform === 'linux' ? unlessFound(script, 'script') : 'this needs the script of util-linux';
+  for (const { name, noColor, coloured } of [{ name: 'with', coloured: true }, { name: 'with NO_COLOR without', noColor: '1', coloured: false }]) {
+    test(`are ${name} colours on a terminal`, { skip }, async () => {
+      const env = { ...process.env, TERM: 'xterm-256color', ...noColor && { NO_COLOR: noColor } };
+      if (!noColor) delete env.NO_COLOR;
+      const program = new Program(script, ['-qefc', `exec '${process.execPath}' '${START}' plain --port 0`, '/dev/null'], { env });
+      started.push(program);
+      const [, url] = await program.prints(/Pico W: (http:\S+)/);
+      await ask(url);
+      await program.prints(/GET {5}\/ .* 200.* ms/);
+      await program.prints(/board /);
+      assert.equal(program.stdout.includes('\x1b[32m 200\x1b[0m'), coloured);
+      assert.equal(program.stdout.includes('\x1b[2mboard '), coloured);
+      await program.stop('SIGTERM');
+    });
+  }
+});
+
+describe('npm start at Ctrl-C', () => {
+  const endless = () => temporaryFile('endless.js', "console.log('begins'); setTimeout(() => { console.log('now'); for (;;); }, 10);");
+
+  test('ends by itself, with clients, streams and WebSockets: exit code 0, and the address is free again', async () => {
+    const { program, url } = await start(served(`
+      server.route('/stream', 'GET', () => new Response((function* () { for (;;) yield; })()));
+      server.route('/ws', 'WEBSOCKET', (path, headers, ws) => { ws.send('x'); });
+    `), '--latency', '20');
+    const socket = new WebSocket(`${url.replace('http', 'ws')}ws`);
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('message', resolve));
+    const stream = http.get(`${url}stream`, { agent: false }, (response) => response.on('error', () => {}).resume());
+    stream.on('error', () => {});
+    await program.prints(/\/stream +200 {4}stream/);
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stderr, '');
+    await assert.rejects(ask(url), { code: 'ECONNREFUSED' });
+    socket.terminate();
+    stream.destroy();
+  });
+
+  for (const [name, gone] of [['nobody reads its lines any more', 'stdout'], ['it is killed', 'process']]) {
+    test(`or when ${name}: nothing stays behind`, async () => {
+      const { program, url } = await start();
+      if (gone === 'stdout') program.child.stdout.destroy();
+      else program.child.kill('SIGKILL');
+      for (const end = Date.now() + 10000; ;) { // a request makes a line
+        try {
+          await ask(url);
+        } catch (error) {
+          if (error.code === 'ECONNREFUSED') break;
+        }
+        assert.ok(Date.now() < end, 'the board goes on');
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.equal(await program.ended, gone === 'stdout' ? 0 : 'SIGKILL');
+      assert.equal(program.stderr, '');
+    });
+  }
+
+  test('the same Ctrl-C twice, as npm passes it on, is one', async () => {
+    const program = new Program(process.execPath, [START, '--port', '0', endless()]); // it takes a while to end
+    started.push(program);
+    await program.prints(/now/);
+    program.child.kill('SIGINT');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
+    assert.equal(await program.stop('SIGINT'), 1);
+  });
+
+  test('a program that never gives control back is ended all the same, and told from others', async () => {
+    const program = new Program(process.execPath, [START, '--port', '0', endless()]);
+    started.push(program);
+    await program.prints(/now/);
+    assert.equal(await program.stop('SIGINT', 10000), 1);
+    assert.equal(program.stderr, 'endless.js never gave control back to the board (an endless loop?): it was ended by force\n');
+  });
+
+  test('a second Ctrl-C ends it at once', async () => {
+    const program = new Program(process.execPath, [START, '--port', '0', endless()]);
+    started.push(program);
+    await program.prints(/now/);
+    program.child.kill('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(await program.stop('SIGINT'), 130);
+    assert.equal(program.stderr, '');
   });
 });
 
@@ -156,6 +455,9 @@ describe('npm start refuses in one line, exit code 1:', () => {
     ['an option without its value', () => ['--port'], "Option '--port <value>' argument missing. See npm start -- --help"],
     ['an unknown firmware', () => ['--firmware', 'new'], 'Unknown firmware new. There are: stock, routed'],
     ['a port that is no number', () => ['--port', '80a'], '--port must be a number from 0 to 65535, not 80a'],
+    ['a latency that is no number', () => ['--latency', '5ms'], '--latency must be a number from 0 to 10000, not 5ms'],
+    ['a loss that leaves nothing', () => ['--loss', '100'], '--loss must be a number from 0 to 90, not 100'],
+    ['unknown SYN retries', () => ['--syn-retries', 'fast'], 'Unknown choice for --syn-retries fast. There are: quick, real'],
     ['a port that is too high', () => ['--port', '65536'], '--port must be a number from 0 to 65535, not 65536'],
     ['a program that throws when it is loaded', () => ['--port', '0', throwing()],
       "throwing.js failed when it was loaded: TypeError: Cannot read properties of null (reading 'length')"],

@@ -1,37 +1,102 @@
 // Runs a program on an emulated Pico W, so that browsers on this computer can visit it: npm start -- [example] [options]
-import { parse } from 'node:path';
-import { Board } from '../test/board/index.mjs';
+import { fork } from 'node:child_process';
+import { dirname, join, parse } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as esbuild from 'esbuild';
+import { makeLines } from './lines.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
-import { siteFiles } from './www.mjs';
 
-const FIRMWARES = ['stock', 'routed'];
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const FIRMWARES = {
+  stock: 'one client is heard at a time, the others wait',
+  routed: 'each connection has its own data: five clients are heard at once',
+};
+const SYN_RETRIES = ['quick', 'real'];
 /** What a program on the emulated board believes to be its address: port 80, which is another one on this computer. */
 const BOARD_URL = 'http://127.0.0.1/';
+/** JavaScript heap of the board, of a board that does nothing, and of a program's text, a byte of it. */
+const HEAP = { all: 184312, idle: 14100, perByte: 1.5 };
+/** A program that has not let go of the processor for so many ms after Ctrl-C never will. */
+const PATIENCE = 1500;
+/** npm passes on the signal that the terminal has sent here, too: within so many ms it is the same Ctrl-C. */
+const SAME_SIGNAL = 300;
 
-const HELP = `Usage: npm start -- [example] [--port 8080] [--firmware stock]
+const HELP = `Usage: npm start -- [example] [options]
 
-  example      one of: ${EXAMPLES}; or the path of your own program. Default: hello
-  --port       where to find it on 127.0.0.1, 0 for any free port. Default: 8080
-  --firmware   stock: what Kaluma's releases do; routed: received data comes to the connection
-               that it belongs to. Default: stock
-  --help       this text
+  example          or the path of your own program. Default: hello. There are:
+                   ${EXAMPLES.replace(/(.{45,58},) /g, '$1\n                   ')}
+  --port 8080      where to find it on 127.0.0.1, 0 for any free port
+  --firmware stock | routed
+                   stock, what Kaluma's releases do: ${FIRMWARES.stock.replace(' at a', '\n                   at a')};
+                   routed: ${FIRMWARES.routed.replace(' five', '\n                   five')}. Default: stock
+  --latency MS     a slow link: so many milliseconds more each way. Default: 0
+  --loss PERCENT   a bad one: so many of its packets are lost; each costs
+                   200 ms, as TCP has to send it again. Default: 0
+  --syn-retries quick | real
+                   what happens to connections that the board has no room for,
+                   see below. Default: quick
+  --help           this text
 
-The board has the files of examples/www in its folder /www. Analog input 30, the temperature
-of its processor, goes up and down a little; at input 26 somebody turns a potentiometer.
+A line per request tells what its client saw: method, path, status, bytes of
+the body, milliseconds from the first byte of the request to the last of the
+answer. Those of unknown length begin with a line "stream"; WebSockets (WS)
+have a line when they open and one when they are closed, with the code and the
+messages in and out.
 
-Ctrl-C ends it.`;
+The lines "board" come when something has changed for half a second: open
+connections; fds, the driver's sockets; PCBs, lwIP's connections, of which the
+server holds some so that others wait; input, the most bytes that waited for
+the garbage collector at a time (beyond 20 KB a real board crashes).
+
+A board that has no room for a connection does not answer. On the air a browser
+then uses the connections that it has and tries again after 1, 3 and 7 seconds.
+On this computer it believes to be connected at once, puts a request on that
+connection, and waits for the board. So by default the board is asked again
+every 0.1 seconds: the page then takes a second, not three, which is closer to
+what it takes on the air; with --syn-retries real after 1, 3 and 7 seconds.
+
+The board has the files of examples/www in its folder /www. Analog input 30, the
+temperature of its processor, goes up and down a little; at input 26 somebody
+turns a potentiometer.
+
+Ctrl-C ends it, a second one at once. NO_COLOR=1 keeps a terminal's lines plain.`;
+
+const text = (preset) => ({ type: /** @type {const} */ ('string'), default: preset });
 
 function readArguments() {
   const options = {
-    port: { type: /** @type {const} */ ('string'), default: '8080' },
-    firmware: { type: /** @type {const} */ ('string'), default: 'stock' },
+    port: text('8080'),
+    firmware: text('stock'),
+    latency: text('0'),
+    loss: text('0'),
+    'syn-retries': text('quick'),
     help: { type: /** @type {const} */ ('boolean'), short: 'h', default: false },
   };
-  const { values: { port, firmware, help }, positionals: [example = 'hello', ...more] } = parseOptions(options, 'npm start');
+  const { values, positionals: [example = 'hello', ...more] } = parseOptions(options, 'npm start');
   if (more.length > 0) throw new UserError(`One example at a time, please, not also: ${more.join(' ')}`);
-  if (!/^\d{1,5}$/.test(port) || +port > 65535) throw new UserError(`--port must be a number from 0 to 65535, not ${port}`);
-  if (!FIRMWARES.includes(firmware)) throw new UserError(`Unknown firmware ${firmware}. There are: ${FIRMWARES.join(', ')}`);
-  return { example, port: +port, firmware: /** @type {'stock' | 'routed'} */ (firmware), help };
+  const number = (name, pattern, most) => {
+    if (!pattern.test(values[name]) || +values[name] > most) throw new UserError(`--${name} must be a number from 0 to ${most}, not ${values[name]}`);
+    return +values[name];
+  };
+  const choice = (name, what, choices) => {
+    if (!choices.includes(values[name])) throw new UserError(`Unknown ${what} ${values[name]}. There are: ${choices.join(', ')}`);
+    return values[name];
+  };
+  return {
+    example,
+    help: values.help,
+    port: number('port', /^\d{1,5}$/, 65535),
+    firmware: choice('firmware', 'firmware', Object.keys(FIRMWARES)),
+    latency: number('latency', /^\d+$/, 10000),
+    loss: number('loss', /^\d+(\.\d+)?$/, 90),
+    synRetries: choice('syn-retries', 'choice for --syn-retries', SYN_RETRIES),
+  };
+}
+
+/** What a board's heap holds of a program: its text, without the spaces that nobody needs, and what runs in any case. */
+async function heapOf(code) {
+  const { code: dense } = await esbuild.transform(code, { minifyWhitespace: true, target: 'es2017' });
+  return HEAP.idle + dense.length * HEAP.perByte;
 }
 
 /** Prints what the program prints; its own address as the one that works here, so that is kept back until it is known. */
@@ -50,54 +115,110 @@ class Console {
   }
 }
 
-/** What the analog inputs have, as a part of 3.3 volts. */
-function connectInputs(board) {
-  const wave = (seconds) => Math.sin(board.now / 1000 * 2 * Math.PI / seconds);
-  // The processor's thermometer: some 27 degrees, a degree more and less in the course of 40 seconds.
-  const degrees = () => 27 + 0.8 * wave(40) + 0.3 * wave(13) + 0.1 * Math.random();
-  Object.defineProperty(board.pins, 30, { get: () => (0.706 - (degrees() - 27) * 0.001721) / 3.3 });
-  // A potentiometer, which is turned, and left alone for a while.
-  Object.defineProperty(board.pins, 26, { get: () => 0.5 + 0.3 * Math.tanh(4 * wave(27)) + 0.1 * Math.tanh(4 * wave(11)) });
+/** What is known before the first request. */
+function introduction({ name, url, firmware, latency, loss, synRetries, heap }) {
+  const link = [
+    latency > 0 ? `${latency} ms more each way` : '',
+    loss > 0 ? `${loss} % of the packets are lost, 200 ms each` : '',
+    synRetries === 'real' ? 'SYN retries after 1, 3 and 7 s' : '',
+  ].filter(Boolean).join('; ');
+  const kilobytes = (bytes) => Math.round(bytes / 1024);
+  return [
+    `${name} runs on an emulated Pico W: ${url}  (Ctrl-C ends it)`,
+    `${firmware} firmware: ${FIRMWARES[firmware]}`,
+    `program: takes some ${kilobytes(heap)} of the board's ${kilobytes(HEAP.all)} KB of JavaScript heap`,
+    ...link ? [`link: ${link}`] : [],
+  ].join('\n');
 }
 
-function load(board, code, source) {
-  try {
-    board.load(code, parse(source).base);
-  } catch (error) {
-    throw new UserError(`${parse(source).base} failed when it was loaded: ${String(error).split('\n')[0]}`);
-  }
-}
-
-async function start({ example, port, firmware }) {
-  const source = findSource(example);
-  const code = await bundle(source);
-  const output = new Console();
-  const board = new Board({
-    firmware, port,
-    network: 'node',
-    wifi: 'off', // as after a reset: the program has to connect
-    storage: { WIFI_SSID: 'emulated', WIFI_PASSWORD: 'emulated' },
-    files: siteFiles(),
-    onConsole: (level, text) => output.print(level, text),
+/** The process that the board is in, with a promise for its end. */
+function emulate(program, told) {
+  const child = fork(join(root, 'tools', 'emulate.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const exited = new Promise((done, failed) => {
+    child.once('error', failed);
+    child.once('exit', done);
   });
-  connectInputs(board);
-  const ended = new Promise((done) => { for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, done); });
-  try {
-    load(board, code, source);
-    await board.start();
-    const listening = board.listening.then((real) => {
-      const url = `http://127.0.0.1:${real}/`;
-      console.log(`${parse(source).name} runs on an emulated Pico W with ${firmware} firmware: ${url}  (Ctrl-C ends it)`);
-      output.listening(url);
-      return ended;
-    });
-    await Promise.race([listening, ended]);
-  } catch (error) {
-    throw error.code === 'EADDRINUSE' ? new UserError(`Port ${port} is in use. Choose another one: --port 0 takes any`) : error;
-  } finally {
-    await board.stop();
-    for (const { message } of board.violations) console.error(`This would have hurt a real board: ${message}`);
+  child.on('message', told);
+  child.send(program);
+  return { child, exited };
+}
+
+/** Ends the board when it is told to, and by force when it does not end. */
+class Ending {
+  #child;
+  #began = 0;
+  #timer;
+  /** The program did not let go of the processor. */
+  forced = false;
+
+  constructor(child) {
+    this.#child = child;
   }
+
+  get begun() {
+    return this.#began > 0;
+  }
+
+  begin() {
+    if (this.begun) return;
+    this.#began = performance.now();
+    this.#child.send('stop', () => {}); // it may have gone by itself
+    this.#timer = setTimeout(() => {
+      this.forced = true;
+      this.#child.kill('SIGKILL');
+    }, PATIENCE);
+  }
+
+  signalled() {
+    if (this.begun && performance.now() - this.#began > SAME_SIGNAL) {
+      this.#child.kill('SIGKILL');
+      process.exit(130);
+    }
+    this.begin();
+  }
+
+  /** The board has stopped: its process has nothing left to do. */
+  clean() {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** @param {ReturnType<typeof readArguments>} options */
+async function start({ example, ...options }) {
+  const source = findSource(example);
+  const { base, name } = parse(source);
+  const code = await bundle(source);
+  const heap = await heapOf(code);
+  const lines = makeLines({ colours: process.stdout.hasColors?.() ?? false, width: process.stdout.columns });
+  const output = new Console();
+  let failure;
+
+  const told = {
+    console: ({ level, text }) => output.print(level, text),
+    traffic: ({ event }) => console.log(lines.traffic(event)),
+    vitals: (vitals) => console.log(lines.vitals(vitals)),
+    violation: ({ message }) => console.error(`This would have hurt a real board: ${message}`),
+    listening: ({ port }) => {
+      const url = `http://127.0.0.1:${port}/`;
+      console.log(introduction({ name, url, heap, ...options }));
+      output.listening(url);
+    },
+    failed: ({ code: why, message }) => {
+      failure = new UserError(why === 'EADDRINUSE' ? `Port ${options.port} is in use. Choose another one: --port 0 takes any` : message);
+      ending.begin();
+    },
+    ended: () => ending.clean(),
+  };
+  const { child, exited } = emulate({ code, name: base, options }, (message) => told[message.type](message));
+  const ending = new Ending(child);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => ending.signalled());
+  process.stdout.on('error', () => ending.begin()); // nobody reads it any more
+
+  const status = await exited;
+  ending.clean();
+  if (failure) throw failure;
+  if (ending.forced) throw new UserError(`${base} never gave control back to the board (an endless loop?): it was ended by force`);
+  if (!ending.begun) process.exitCode = status || 1; // it has said why
 }
 
 await runTool(async () => {

@@ -1,0 +1,122 @@
+// The emulated board of npm start, in a process of its own: a program that never gives control back can be ended from outside.
+// It is told the program and the options once, then to stop; it tells what happens.
+import { Board } from '../test/board/index.mjs';
+import { watchTraffic } from './traffic.mjs';
+import { siteFiles } from './www.mjs';
+
+/** Vitals are told when they have been the same for so many ms: a connection that comes and goes is in the line of its request. */
+const SETTLED = 500;
+/** The states of PCBs that are connections. */
+const OPEN = ['SYN_SENT', 'SYN_RCVD', 'ESTABLISHED', 'CLOSE_WAIT'];
+const BOUND = 'BOUND';
+/** What replaces the 1, 3 and 7 s of a SYN that the board drops, ms: every so often, for so long. See the text of --help. */
+const QUICK_SYN = { every: 100, during: 60000 };
+
+let onTheWay = 0;
+
+/** Tells the other process. */
+function tell(type, content = {}) {
+  if (!process.connected) return;
+  onTheWay++;
+  process.send({ ...content, type }, () => { onTheWay--; });
+}
+
+export function vitalsOf(board) {
+  const { fds, zombies, pcbs, states, peak } = board.vitals();
+  const open = OPEN.reduce((sum, state) => sum + (states[state] ?? 0), 0);
+  const held = states[BOUND] ?? 0;
+  return {
+    open, held, ending: pcbs - open - held, pcbs, allPcbs: board.lwip.pcbs.length,
+    fds, allFds: board.driver.slots.length, dead: zombies, peak,
+  };
+}
+
+/** Looks at the board after each pass: its vitals and the rules that its program has broken. */
+function watchBoard(board) {
+  let current = '';
+  let told = '';
+  let since = 0;
+  let violations = 0;
+
+  const look = () => {
+    for (const { message } of board.violations.slice(violations)) tell('violation', { message });
+    violations = board.violations.length;
+    const vitals = vitalsOf(board);
+    const key = Object.values({ ...vitals, peak: Math.ceil(vitals.peak / 1024) }).join();
+    if (key !== current) {
+      current = key;
+      since = board.now;
+    } else if (key !== told && board.now - since >= SETTLED && board.lwip.listeners.size > 0) {
+      told = key;
+      tell('vitals', vitals);
+    }
+  };
+  const { network } = board;
+  const { phase } = network;
+  network.phase = () => {
+    phase.call(network);
+    look();
+  };
+  return look;
+}
+
+/** What the analog inputs have, as a part of 3.3 volts. */
+function connectInputs(board) {
+  const wave = (seconds) => Math.sin(board.now / 1000 * 2 * Math.PI / seconds);
+  // The processor's thermometer: some 27 degrees, a degree more and less in the course of 40 seconds.
+  const degrees = () => 27 + 0.8 * wave(40) + 0.3 * wave(13) + 0.1 * Math.random();
+  Object.defineProperty(board.pins, 30, { get: () => (0.706 - (degrees() - 27) * 0.001721) / 3.3 });
+  // A potentiometer, which is turned, and left alone for a while.
+  Object.defineProperty(board.pins, 26, { get: () => 0.5 + 0.3 * Math.tanh(4 * wave(27)) + 0.1 * Math.tanh(4 * wave(11)) });
+}
+
+function makeBoard({ firmware, port, latency, loss, synRetries }) {
+  const board = new Board({
+    firmware, port,
+    network: 'node',
+    wifi: 'off', // as after a reset: the program has to connect
+    storage: { WIFI_SSID: 'emulated', WIFI_PASSWORD: 'emulated' },
+    files: siteFiles(),
+    onConsole: (level, text) => tell('console', { level, text }),
+  });
+  connectInputs(board);
+  board.setLink({ delay: latency, loss: loss / 100 });
+  if (synRetries === 'quick') {
+    const { every, during } = QUICK_SYN;
+    board.network.synRetries = Array.from({ length: during / every }, (_, i) => (i + 1) * every);
+  }
+  return board;
+}
+
+async function run({ code, name, options }) {
+  const board = makeBoard(options);
+  let stopping = false;
+  watchTraffic(board, (event) => { if (!stopping) tell('traffic', { event }); });
+  const look = watchBoard(board);
+  const stop = async () => {
+    if (stopping) return;
+    stopping = true;
+    await board.stop();
+    look();
+    tell('ended');
+    while (onTheWay > 0) await new Promise((resolve) => setImmediate(resolve));
+    if (process.connected) process.disconnect();
+  };
+  process.on('message', stop);
+  process.on('disconnect', stop); // whoever started it has gone
+  try {
+    board.load(code, name);
+  } catch (error) {
+    tell('failed', { message: `${name} failed when it was loaded: ${String(error).split('\n')[0]}` });
+    return stop();
+  }
+  await board.start();
+  board.listening.then(
+    (real) => tell('listening', { port: real }),
+    (error) => tell('failed', { code: error.code, message: error.message }),
+  );
+}
+
+// Ctrl-C in a terminal reaches both processes; the other one says when to stop.
+process.on('SIGINT', () => {});
+process.once('message', run);

@@ -1,0 +1,45 @@
+// How npm start shows what happens: a line each, for 80 columns.
+
+const COLOURS = { dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
+/** Everything of a line but the path: method, status, size, time and a note, with the spaces between them. */
+const OTHER_COLUMNS = 50;
+const SMALLEST_WIDTH = 80;
+
+/** What a client sent must not move the cursor, nor look like anything else. */
+const printable = (text) => text.replace(/[^!-~]/g, '.');
+
+const shortened = (text, width) => (text.length > width ? `${text.slice(0, width - 3)}...` : text).padEnd(width);
+
+const size = (bytes) => bytes < 10000 ? `${bytes} B` : bytes < 1e7 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
+
+const time = (ms) => ms < 10000 ? `${ms} ms` : ms < 1e6 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60000).toFixed(0)} min`;
+
+const kilobytes = (bytes) => (bytes / 1024).toFixed(1);
+
+/**
+ * Makes the functions that make lines.
+ * @param {{colours?: boolean, width?: number}} [terminal]
+ */
+export function makeLines({ colours = false, width = SMALLEST_WIDTH } = {}) {
+  const paint = (colour, text) => colours && text ? `\x1b[${COLOURS[colour]}m${text}\x1b[0m` : text;
+  const pathWidth = Math.max(width, SMALLEST_WIDTH) - OTHER_COLUMNS;
+  const words = { stream: 'stream', open: 'open', closed: 'closed', request: '' };
+  const statusColour = (type, status) => type === 'closed' ? (status < 1002 ? 'green' : 'yellow')
+    : !status || status > 499 ? 'red' : status > 399 ? 'yellow' : status > 299 ? 'cyan' : 'green';
+
+  /** @param {import('./traffic.mjs').Event} event */
+  function traffic({ type, method, path, status, bytes, ms, note = '' }) {
+    const what = `${shortened(printable(method), 7)} ${shortened(printable(path), pathWidth)}`;
+    const how = `${(bytes === undefined ? words[type] : size(bytes)).padStart(9)} ${(ms === undefined ? '' : time(ms)).padStart(9)}`;
+    return `${what} ${paint(statusColour(type, status), String(status ?? '-').padStart(4))} ${how}  ${paint('dim', note)}`.trimEnd();
+  }
+
+  /** @param {ReturnType<import('./emulate.mjs')['vitalsOf']>} vitals */
+  function vitals({ open, held, ending, pcbs, allPcbs, fds, allFds, dead, peak }) {
+    const uses = [[held, 'held'], [ending, 'ending']].filter(([count]) => count > 0).map((use) => `, ${use.join(' ')}`).join('');
+    return paint('dim', `board   connections ${open}  fds ${fds}/${allFds}${dead > 0 ? `, ${dead} dead` : ''}  PCBs ${pcbs}/${allPcbs}${uses}  ` +
+      `input ${kilobytes(peak)}/20 KB`);
+  }
+
+  return { traffic, vitals };
+}
