@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Board } from './board/index.mjs';
 import { exchange, FIRMWARES, loadLibrary, loadWebSocket } from './support/serve.mjs';
-import { openPeer } from './support/websocket.mjs';
+import { holdings } from './support/holdings.mjs';
+import { openPeer, serveWebSocket } from './support/websocket.mjs';
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const read = (name) => readFileSync(path(name), 'utf8');
@@ -53,6 +54,24 @@ describe('figures', () => {
   test('bytes and heap', () => {
     assert.match(readme, new RegExp(`\\*\\*${kilobytes(core, 1)} KB of program, ${kilobytes(heap.core)} KB of heap, `));
     assert.match(readme, new RegExp(`\\(${kilobytes(extension, 1)} KB and ${kilobytes(heap.extension)} KB more with WebSockets\\)`));
+  });
+
+  test('an open connection', () => {
+    const { board, library, extension, server } = serveWebSocket({
+      firmware: 'routed',
+      options: { pingSeconds: 0 },
+      handler: (path, headers, ws) => { ws.onmessage = () => {}; },
+    });
+    const held = () => {
+      board.run(50);
+      return holdings(board, [library, extension, server]);
+    };
+    openPeer(board);
+    const before = held();
+    for (let n = 0; n < 3; n++) openPeer(board);
+    assert.match(readme, / 0\.4 KB for an open connection, /);
+    // At these prices, which are on the safe side; under the engine of Kaluma 1.2.1 it was 374 bytes then.
+    assert.ok(held() - before <= 3 * 700, `${(held() - before) / 3} bytes`);
   });
 
   test('instructions', () => {
