@@ -347,14 +347,13 @@ function deliver(data: Uint8Array): void {
 }
 
 /**
- * Beside an upgraded connection the reader's bytes are those that begin a request, as no frame of a WebSocket does, and the rest of
- * a request that has begun: what cannot be a frame, and text, which a frame's inside is not behind its mask.
+ * Beside an upgraded connection the reader's bytes are those that begin a request, what cannot be a frame of a WebSocket, and, where it
+ * might be the inside of one, text, if a request has begun: behind its mask a frame has none.
  */
 function isReaders(state: State, stage: Stage | undefined, data: Uint8Array): boolean {
   const start = latin1(data.subarray(0, 16));
-  if (/^[A-Z]+ \//.test(start)) return true;
-  const claim = stage ? stage._claim(data) : 0;
-  return claim < 1 && ((claim < 0 && state > State.HEAD) || (state ? /^[\t\r -~]*(\n|$)/ : /^[A-Z]+ ?$/).test(start));
+  const claim = /^[A-Z]+ \//.test(start) ? -1 : stage ? stage._claim(data) : 0;
+  return claim < 0 || (!claim && (state ? /^[\t\r -~]*(\n|$)/ : /^[A-Z]+ ?$/).test(start));
 }
 
 /** Takes every free PCB, then gives back as many as shall be free: so it need not know how many there are. */

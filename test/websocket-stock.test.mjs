@@ -491,6 +491,23 @@ test('what comes for a socket that has ended reaches no request', () => {
   board.check();
 });
 
+for (const [what, data] of Object.entries({
+  'the hello of TLS': Buffer.concat([bytes('1603010700010006fc0303'), Buffer.alloc(1700, 0xA5)]),
+  'a request in lower case': Buffer.from('get / http/1.1\r\n\r\n'),
+  'the greeting of SSH': Buffer.from('SSH-2.0-x\r\n'),
+  'an unmasked frame': bytes('8103616263'),
+})) {
+  test(`a stranger who sends ${what} does not end the socket`, () => {
+    const set = setUpOpen();
+    const { board, peer } = set;
+    peer.text('before');
+    board.run(10);
+    connected(board).send(data);
+    board.run(3000);
+    assertSocketWorks(set, ['before']);
+  });
+}
+
 test('the socket keeps nobody out: with it open, five clients one after the other are served', () => {
   const set = setUpOpen();
   const { board } = set;

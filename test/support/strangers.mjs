@@ -1,8 +1,8 @@
 // What tests with many clients share: clients with names, well-behaved ones that do not give up, and what no server could tell apart.
 
-/** Everything that a client sends and gets names it, like so. */
-export const idOf = (n) => `c${n}z`;
-export const idsIn = (text) => text.match(/c\d+z/g) ?? [];
+/** Everything that a client sends and gets names it, like so. The number twice: a byte that a scenario spoils must not make another client's name of it. */
+export const idOf = (n) => `c${n}_${n}z`;
+export const idsIn = (text) => text.match(/c(\d+)_\1z/g) ?? [];
 
 /**
  * A reset and a SYN that reach lwIP in the same network phase cannot be told from a live connection by anything that the driver offers:
