@@ -363,6 +363,7 @@ describe('the lines of npm start', () => {
     test(`are ${name} colours on a terminal`, { skip }, async () => {
       const env = { ...process.env, TERM: 'xterm-256color', ...noColor && { NO_COLOR: noColor } };
       if (!noColor) delete env.NO_COLOR;
+      delete env.CI; // Node believes that nobody sees colours there
       const program = new Program(script, ['-qefc', `exec '${process.execPath}' '${START}' plain --port 0`, '/dev/null'], { env });
       started.push(program);
       const [, url] = await program.prints(/Pico W: (http:\S+)/);
