@@ -116,7 +116,7 @@ const enum Max {
   AT_ONCE = 10240,
   /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
   AHEAD = 11680,
-  /** Bytes that all clients together may make the server hold, beside what is allowed to one: a body or message, the next one, and one out. */
+  /** Bytes that all clients together may make the server hold, beside three of the largest body or message. */
   HELD = 32768,
   /** Bytes received after which the garbage collector is called: the driver's memory for them is 20 KB, which it does not know of. */
   COLLECT = 6000,
@@ -192,7 +192,7 @@ export function text(bytes: Uint8Array): string | null {
   return checkUtf8(bytes, 0) ? null : new TextDecoder().decode(bytes);
 }
 
-/** What a hex digit's byte stands for. */
+/** What a hex digit's byte stands for: letters have bit 6 set. */
 const hexDigit = (byte: number) => (byte >> 6) * 9 + (byte & 15);
 
 /** RFC 3986, section 2.1; null for an escape that lacks hex digits or is not UTF-8. */
@@ -234,6 +234,8 @@ let reader: Connection | null = null;
 let upgraded: Connection | null = null;
 /** Segments for one of the two, until it is clear for which. */
 const backlog: Uint8Array[] = [];
+/** Bytes received since the garbage collector was called. */
+let uncollected = 0;
 /** True once bytes have come to an accepted socket itself: a firmware that says whose bytes they are. */
 let routed = false;
 /** Fds of bound sockets, each with a PCB. */
@@ -243,8 +245,6 @@ let checkAt = 0;
 let giveUpAt = 0;
 /** Fds whose numbers a late FIN may hit: a slow client's comes when it has read all, however long after. */
 const parked: number[] = [];
-/** Bytes received since the garbage collector was called. */
-let uncollected = 0;
 /** Fds of dead connections: never to be written to or closed. */
 const zombies: number[] = [];
 
@@ -323,6 +323,7 @@ function over(connection: Connection): void {
 /** It cannot be heard any more. If it was the reader, its PCB may take `ms` to come back for the next one. */
 function unheard(connection: Connection, ms: number): void {
   checkAt = 0;
+  settle(); // what waits is for these two, not for the next
   if (upgraded === connection) upgraded = null;
   if (reader === connection) {
     reader = null;
@@ -336,13 +337,17 @@ function hear(data: Uint8Array): void {
   if (!upgraded || (!backlog.length && !(reader && reader._in.length))) {
     deliver(data);
   } else if (backlog.push(new Uint8Array(data)) > Max.BACKLOG) {
-    backlog.length = 0;
-    drop(upgraded);
+    settle();
   }
 }
 
+/** Waits no longer: while the reader's bytes are not parsed, what looks like more of a request is. */
+function settle(): void {
+  while (backlog.length) deliver(backlog.shift()!);
+}
+
 function deliver(data: Uint8Array): void {
-  const connection = !upgraded || (reader && isReaders(reader._state, upgraded._stage, data)) ? reader : upgraded;
+  const connection = !upgraded || (reader && isReaders(reader._in.length ? State.BODY : reader._state, upgraded._stage, data)) ? reader : upgraded;
   if (connection) receive(connection, data);
 }
 
@@ -436,21 +441,20 @@ export interface Connection {
 }
 
 /**
- * Copies a segment: the driver's memory must be free again soon. Nothing can tell a client to wait: one that runs too far ahead of its answers is heard no more.
+ * Copies a segment: the driver's memory must be free again soon. Nothing can tell a client to wait: one that runs too far ahead of
+ * its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  const stage = connection._stage;
-  const most = stage ? stage._maxBytes : connection._server._limits.maxBodyBytes;
   // What follows a request is used only where the connection is kept.
-  const waiting = connection._state > State.BODY && reader !== connection && !stage ? NO_BYTES : connection._in;
+  const waiting = connection._state > State.BODY && reader !== connection && !connection._stage ? NO_BYTES : connection._in;
   uncollected += data.length;
   if (!connection._deadline) return;
   connection._in = concat(waiting, data);
-  if (connection._in.length > most + Max.AHEAD) {
+  if (connection._in.length > allowed(connection) + Max.AHEAD) {
     drop(connection);
     seal(connection);
   }
-  bound(most);
+  bound();
 }
 
 /** It ends at the next step, and until then nothing is taken in. */
@@ -459,19 +463,24 @@ function drop(connection: Connection): void {
   connection._deadline = 0;
 }
 
-/** What a connection makes the server hold. What a handler answers is the program's. */
+/** What a connection makes the server hold; what is left of its input keeps all of the last segment. Answers are the program's. */
 const holds = (connection: Connection) =>
-  connection._in.length + connection._body.length + (connection._stage ? connection._rest.length : connection._headBytes);
+  connection._deadline && connection._in.buffer.byteLength + connection._body.length + (connection._stage ? connection._rest.length : connection._headBytes);
+
+/** Bytes of one body or message. */
+const allowed = (connection: Connection) => connection._stage ? connection._stage._maxBytes : connection._server._limits.maxBodyBytes;
 
 /**
  * Five clients at their limits would not fit into the memory: when all of them together hold too much, the one that holds most, of
  * equals the last one, goes.
  */
-function bound(most: number): void {
+function bound(): void {
   let sum = 0;
+  let most = 0;
   let largest = connections[0];
   connections.forEach((connection) => {
     sum += holds(connection);
+    most = Math.max(most, allowed(connection));
     if (holds(connection) >= holds(largest)) largest = connection;
   });
   if (sum > Max.HELD + 3 * most) drop(largest);
@@ -565,7 +574,11 @@ function park(fds: number[], fd: number): void {
 function leave(connection: Connection): void {
   const left = connection._stage || connection._work;
   remove(connections, connection);
-  if (left && left.return) left.return();
+  try {
+    if (left && left.return) left.return();
+  } catch (error) {
+    log(connection._server, error);
+  }
 }
 
 /** Makes a connection ready for its next request. */
@@ -585,7 +598,7 @@ function step(connection: Connection): void {
     else end(connection);
     return;
   }
-  if (connection._stage && reader !== connection) return connection._stage.next();
+  if (connection._stage && connection._state < State.DRAIN && reader !== connection) return connection._stage.next();
   switch (connection._state) {
     case State.IDLE:
       if (!connection._in.length) return;
@@ -617,7 +630,7 @@ function step(connection: Connection): void {
 function readHead(connection: Connection): boolean {
   const { maxRequestLineSize, maxHeaderBytes } = connection._server._limits;
   const bytes = connection._in.subarray(0, Max.WRITE);
-  // Empty lines before the request are ignored: RFC 9112, section 2.2. A star: it fits at once, a plus would be looked for everywhere.
+  // Empty lines before the request are ignored: RFC 9112, section 2.2. "*" matches at once, "+" would search the whole head.
   const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]*/, '');
   const line = (head + '\r').indexOf('\r');
   connection._headBytes = head.length;
@@ -627,7 +640,7 @@ function readHead(connection: Connection): boolean {
   const status = line > maxRequestLineSize ? 414
     : (end < 0 ? head.length - 3 : end) - line > maxHeaderBytes ? 431
     : end >= 0 ? parse(connection, head.slice(0, end).split('\r\n'))
-    : /[^\r]\n/.test(head.slice(~bytes.length)) ? 400 : 0; // in what is new
+    : /[^\r]\n/.test(head.slice(~bytes.length)) ? 400 : 0; // in the new bytes and the one before them
   if (status) fail(connection, status);
   return connection._state === State.BODY;
 }
@@ -654,7 +667,7 @@ function parse(connection: Connection, lines: string[]): number {
   connection._headers = headers;
   connection._head = '';
   connection._body = new Uint8Array(+length);
-  bound(maxBodyBytes);
+  bound();
   if (!connection._deadline) return 503;
   connection._keep = modern && !/close/i.test(headers.connection);
   connection._state = State.BODY;
@@ -846,7 +859,6 @@ function finish(connection: Connection): void {
 /** What the client still sends is discarded for a while: a reset would take from it what it has not read yet. */
 function drain(connection: Connection): void {
   connection._state = State.DRAIN;
-  connection._stage = undefined;
   connection._drainUntil = now + Ms.DRAIN;
   connection._deadline = now + Ms.QUIET;
 }
@@ -1049,7 +1061,7 @@ export class Server {
     now += Math.min(time - lastStep, Max.PASS);
     lastStep = time;
     admit(this._limits.reserve);
-    // To allocate is the one way to call it.
+    // To allocate is the one way to have the collector called.
     if (uncollected > Max.COLLECT) uncollected = new Uint8Array(Max.COLLECT).length - Max.COLLECT;
     for (let i = connections.length; i--;) {
       const connection = connections[i];

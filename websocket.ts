@@ -192,13 +192,7 @@ export class WebSocket {
       connection._deadline = Infinity;
     }
     count(this);
-    try {
-      stepHandler(this);
-      if (!this.closed) read(this);
-    } catch (error) {
-      _log(this._connection._server, error);
-      close(this, Code.FAILED);
-    }
+    goOn(this);
     if (millis() > this._pingAt) ping(this);
   }
 
@@ -207,8 +201,7 @@ export class WebSocket {
     let left = -1;
     while (!this.closed && left !== this._connection._in.length) {
       left = this._connection._in.length;
-      stepHandler(this);
-      read(this);
+      goOn(this);
     }
     const work = this._work;
     this._work = undefined;
@@ -216,12 +209,18 @@ export class WebSocket {
     if (work && !work.next().done && work.return) work.return();
   }
 
-  /** @internal They are its own when they are whole frames, or begin with one that is right; inside of one they might be. */
+  /** @internal 1 when they end just with a frame, or begin one, or go on with a text; 0 inside a frame of bytes; -1 when no frame can begin there. */
   _claim(data: Uint8Array): number {
     const known = this._connection._in.length;
     const bytes = _concat(this._connection._in, data);
     let at = this._target ? this._target.length - this._got : 0;
     let claim = 0;
+    if (at && this._type === Opcode.TEXT && !(this._first & 8)) {
+      // Somebody else's bytes would not go on as UTF-8.
+      const inside = bytes.subarray(0, at);
+      if (_checkUtf8(unmask(this, inside, new Uint8Array(inside.length)), this._utf8) < 0) return -1;
+      claim = 1;
+    }
     while (at < bytes.length) {
       const rest = bytes.subarray(at);
       const length = payloadSize(rest);
@@ -244,11 +243,17 @@ export class WebSocket {
    * and does the protocol itself, pings, fragments and closing included.
    */
   recvFrame(): Steps<Frame | null> {
+    // What has come of a message is its first frame.
+    if (this._whole || this._count) this._frame = { fin: this._whole, opcode: this._type, payload: this._connection._body.subarray(0, this._count) };
     this._byFrame = true;
+    this._whole = false;
+    this._type = this._count = 0;
     return steps(() => {
       const frame = this._frame;
-      this._frame = undefined;
-      this._connection._body = _NO_BYTES;
+      if (frame) {
+        this._frame = undefined;
+        if (!this._target) this._connection._body = _NO_BYTES;
+      }
       return !frame && this.closed ? null : frame;
     });
   }
@@ -303,18 +308,24 @@ defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = 
 /** Takes in what has come of a frame: RFC 6455, section 5. Data waits for the program to take what came before. */
 function read(ws: WebSocket): void {
   const connection = ws._connection;
+  if (ws._whole && ws.onmessage) ws.onmessage(take(ws)); // it was set late
   const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
   if (ws._frame || (ws._whole && isData) || (!ws._target && !readHead(ws))) return;
   const target = ws._target!;
-  const mask = ws._mask;
   const got = ws._got;
   const bytes = connection._in.subarray(0, Math.min(target.length - got, Max.STEP));
-  const payload = target.subarray(got, ws._got = got + bytes.length);
-  for (let i = bytes.length; i--;) payload[i] = bytes[i] ^ mask[got + i & 3];
+  const payload = unmask(ws, bytes, target.subarray(got, got + bytes.length));
+  ws._got += bytes.length;
   connection._in = _after(connection._in, bytes.length);
   if (ws._type === Opcode.TEXT && !(ws._first & 8)) ws._utf8 = _checkUtf8(payload, ws._utf8);
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
   else if (ws._got === target.length) endFrame(ws, target);
+}
+
+/** Takes the mask from the next bytes of a frame's payload. Returns `payload`. */
+function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Array): Uint8Array {
+  for (let i = bytes.length; i--;) payload[i] = bytes[i] ^ _mask[_got + i & 3];
+  return payload;
 }
 
 /** Bytes of a frame's head, mask included, by the short form of its length. */
@@ -366,7 +377,7 @@ function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Arr
   ws._got = 0;
   ws._mask = new Uint8Array(rest.subarray(0, 4));
   connection._in = _after(rest, 4);
-  _bound(ws._maxBytes);
+  _bound();
   return true;
 }
 
@@ -392,7 +403,9 @@ function endData(ws: WebSocket, length: number): void {
 
 /** The whole message. */
 function take(ws: WebSocket): string | Uint8Array {
-  const bytes = ws._connection._body.subarray(0, ws._count);
+  const { _body } = ws._connection;
+  // Of one that came in fragments, not all that there was room for.
+  const bytes = ws._count < _body.length ? new Uint8Array(_body.subarray(0, ws._count)) : _body;
   const message = ws._type === Opcode.TEXT ? new TextDecoder().decode(bytes) : bytes;
   ws._connection._body = _NO_BYTES;
   ws._type = ws._count = 0;
@@ -401,6 +414,17 @@ function take(ws: WebSocket): string | Uint8Array {
 }
 
 // ----------------------------------------------------------------------------------------------------------- handler
+
+/** Lets the handler go on, then what the client sent. */
+function goOn(ws: WebSocket): void {
+  try {
+    stepHandler(ws);
+    if (!ws.closed) read(ws);
+  } catch (error) {
+    _log(ws._connection._server, error);
+    close(ws, Code.FAILED);
+  }
+}
 
 function stepHandler(ws: WebSocket): void {
   const connection = ws._connection;
@@ -427,14 +451,15 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
   head[0] = 128 | opcode;
-  if (ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) {
-    connection._deadline = 0; // it ends at the next step
-  } else if (!ws.closed) {
+  const open = !ws.closed && connection._deadline; // 0: it ends at the next step
+  if (open && ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) {
+    connection._deadline = 0;
+  } else if (open) {
     if (!ws.bufferedAmount) _progress(connection);
     connection._rest = _concat(connection._rest, _concat(new Uint8Array(head), payload));
     ws._queued += head.length + length;
     count(ws);
-    _bound(ws._maxBytes);
+    _bound();
   }
   const end = ws._queued;
   return steps(() => ws.closed || ws._queued - ws.bufferedAmount >= end || undefined);

@@ -587,3 +587,29 @@ for (const firmware of FIRMWARES) {
     });
   });
 }
+
+test('stock: a client that seemed dead for a moment, and leaves like any other, is not counted among the dead', () => {
+  const { board } = serve({ firmware: 'stock', routes: (server) => { server.route('/', 'GET', () => 'ok'); } });
+  const first = board.connect({ port: 80 });
+  board.runUntil(() => first.state === 'open');
+  board.run(5);
+  const { write } = board.netdev;
+  let down = true;
+  board.netdev.write = (fd, data, callback) => {
+    write(fd, data, callback);
+    if (down && data === '') {
+      board.netdev.errno = -1;
+      down = false;
+    }
+  };
+  board.run(5);
+  assert.equal(down, false);
+  first.end();
+  board.run(100);
+  // Connections are kept only where none is dead.
+  const client = board.connect({ port: 80 });
+  client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  board.run(3500);
+  assert.equal(client.text, 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n\r\nok');
+  board.check();
+});

@@ -17,7 +17,7 @@ for (const name of ['ehttpserver', 'websocket']) {
   });
 
   test(`no private name is left in ${name}, and none is public by mistake`, () => {
-    assert.doesNotMatch(read(`${name}.js`).replaceAll('__netdev', ''), /[.{,]_[a-z]/i);
+    assert.doesNotMatch(read(`${name}.js`).replaceAll('__netdev', ''), /\._[a-z]|[{,]_[a-z]\w*:/i);
     assert.doesNotMatch(read(`${name}.d.ts`), /@internal|\b_(?!_netdev)[a-z]+\??:/);
   });
 }

@@ -64,6 +64,8 @@ for (const firmware of FIRMWARES) {
       json: 'application/json', txt: 'text/plain; charset=utf-8', svg: 'image/svg+xml', png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif',
       ico: 'image/x-icon', webp: 'image/webp', wasm: 'application/wasm', woff2: 'font/woff2', bin: 'application/octet-stream',
       constructor: 'application/octet-stream', 'tar.gz': 'application/octet-stream',
+      // Parts of names that are known.
+      h: 'application/octet-stream', htm: 'application/octet-stream', tml: 'application/octet-stream', svgz: 'application/octet-stream',
     };
     for (const [extension, type] of Object.entries(types)) {
       const path = `/www/a.b.${extension}`;

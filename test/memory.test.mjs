@@ -193,3 +193,20 @@ for (const firmware of FIRMWARES) {
     });
   });
 }
+
+test('routed: of five bodies at the limit the last to begin is told 503, and the other four are answered', () => {
+  const { board } = setUp('routed');
+  const clients = Array.from({ length: 5 }, () => {
+    const client = board.connect({ port: 80, delay: 0.5 });
+    client.send(`POST /count HTTP/1.1\r\nhost: x\r\ncontent-length: ${LIMIT}\r\n\r\n`);
+    board.run(50);
+    return client;
+  });
+  for (const client of clients.slice(0, 4)) {
+    client.send('x'.repeat(LIMIT));
+    board.run(50);
+  }
+  assert.deepEqual(clients.map((client) => client.text.slice(9, 12)), ['200', '200', '200', '200', '503']);
+  assert.deepEqual(clients.slice(0, 4).map((client) => client.text.split('\r\n\r\n')[1]), Array(4).fill(String(LIMIT)));
+  board.check();
+});

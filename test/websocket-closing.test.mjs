@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FIRMWARES } from './support/serve.mjs';
-import { bytes, CLOSE, frame, openPeer, Peer, PING, recorder, serveWebSocket } from './support/websocket.mjs';
+import { bytes, CLOSE, frame, openPeer, Peer, PING, recorder, serveWebSocket, TEXT } from './support/websocket.mjs';
 
 /** An open socket, and what its handler sees. `handler(ws, seen)` runs first. */
 function setUp({ firmware, options, handler = () => {}, client, board: boardOptions }) {
@@ -392,3 +392,44 @@ test('what a recorder sees is what was sent: the tests look at the right thing',
   board.run(50);
   assert.deepEqual(seen, { messages: ['a', 'ff'], codes: [1000], ended: true, ws: seen.ws });
 });
+
+for (const firmware of FIRMWARES) {
+  test(`${firmware}: a message that waits when the client closes is still given, then null`, () => {
+    const got = [];
+    const { board } = serveWebSocket({
+      firmware,
+      handler: function* (path, headers, ws) {
+        while (!ws.closed) yield;
+        got.push(yield* ws.recv(), yield* ws.recv());
+      },
+    });
+    const peer = openPeer(board);
+    peer.send(Buffer.concat([frame(TEXT, 'last words'), frame(CLOSE, bytes('03e8'))]));
+    board.run(100);
+    assert.deepEqual(got, ['last words', null]);
+    assert.equal(peer.hex, '880203e8');
+    board.check();
+  });
+
+  test(`${firmware}: messages that come while the server's close frame waits to go out are given to nobody`, () => {
+    const got = [];
+    let socket;
+    const { board } = serveWebSocket({
+      firmware,
+      handler: (path, headers, ws) => {
+        socket = ws;
+        ws.onmessage = (message) => { got.push(message); };
+      },
+    });
+    const peer = openPeer(board, { window: 1000 });
+    peer.client.pause();
+    socket.send(new Uint8Array(16000));
+    board.run(50);
+    socket.sendClose();
+    peer.text('late');
+    board.run(200);
+    assert.equal(socket.bufferedAmount > 0, true);
+    assert.deepEqual(got, []);
+    board.check();
+  });
+}

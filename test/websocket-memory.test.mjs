@@ -1,6 +1,7 @@
 // What a client can make the board hold is bounded: nothing can tell it to wait, so one that runs too far ahead is dropped.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { holdings } from './support/holdings.mjs';
 import { FIRMWARES } from './support/serve.mjs';
 import { BINARY, frame, openPeer, PING, serveWebSocket, TEXT } from './support/websocket.mjs';
 
@@ -196,3 +197,98 @@ for (const firmware of FIRMWARES) {
     });
   });
 }
+
+describe('what is no longer needed is not kept', () => {
+  /** A routed board with one socket on it, and what the library holds then. */
+  const idle = ({ handler, headers }) => {
+    const { board, library, extension, server } = serveWebSocket({ firmware: 'routed', options: { pingSeconds: 0 }, handler });
+    const peer = openPeer(board, { headers });
+    board.run(50);
+    return { board, peer, held: () => holdings(board, [library, extension, server]) };
+  };
+  const taking = (path, headers, ws) => { ws.onmessage = () => {}; };
+
+  test('the headers of its request', () => {
+    const long = idle({ handler: taking, headers: { 'X-Long': 'a'.repeat(3000) } }).held();
+    const short = idle({ handler: taking }).held();
+    assert.ok(long - short < 500, `${long} with 3000 bytes of headers, ${short} without`);
+  });
+
+  test('the segments that its messages came in, the empty ones, too', () => {
+    for (const payload of ['', 'x'.repeat(100)]) {
+      const { board, peer, held } = idle({ handler: taking });
+      const before = held();
+      peer.send(join(100, frame(TEXT, payload)));
+      board.run(200);
+      assert.ok(held() - before < 500, `${held() - before} more behind messages of ${payload.length}`);
+      board.check();
+    }
+  });
+
+  test('a frame that recvFrame() gave to the program', () => {
+    let count = 0;
+    const { board, peer, held } = idle({ handler: function* (path, headers, ws) { for (; yield* ws.recvFrame(); count++); } });
+    const before = held();
+    peer.send(frame(BINARY, Buffer.alloc(10000)));
+    board.run(200);
+    assert.equal(count, 1);
+    assert.ok(held() - before < 500, `${held() - before} more behind a frame of 10000`);
+  });
+});
+
+test('routed: half messages in, and what the server sends to clients that take nothing, are held to one bound', () => {
+  const sockets = [];
+  const { board } = serveWebSocket({ firmware: 'routed', options: { pingSeconds: 0, requestTimeoutSeconds: 60 }, handler: (path, headers, ws) => { sockets.push(ws); } });
+  const peers = Array.from({ length: 5 }, () => openPeer(board, { window: 1000 }));
+  for (const peer of peers) {
+    peer.send(frame(BINARY, Buffer.alloc(10000)).subarray(0, 5000));
+    board.run(50);
+    peer.client.pause();
+  }
+  for (let n = 0; n < 40; n++) {
+    for (const ws of sockets) if (ws.bufferedAmount < 16300) ws.sendBinary(new Uint8Array(1000));
+    board.run(10);
+  }
+  const open = sockets.filter((ws) => !ws.closed);
+  const held = open.reduce((sum, ws) => sum + 10000 + ws.bufferedAmount, 0);
+  assert.ok(held <= 32768 + 3 * 16384 + 1024 * open.length, `${held} bytes`);
+  assert.ok(open.length > 0);
+  board.check();
+});
+
+test('routed: what comes behind bytes that were too many is not taken for messages', () => {
+  const seen = [];
+  const sent = [];
+  const { board } = serveWebSocket({
+    firmware: 'routed',
+    options: { maxMessageBytes: 500 },
+    board: { passMicros: 20000 },
+    handler: (path, headers, ws) => { ws.onmessage = (message) => { seen.push(message.slice(0, 4)); }; },
+  });
+  const peer = openPeer(board);
+  board.run(100);
+  for (let n = 0; n < 400; n++) {
+    sent.push(String(1000 + n));
+    peer.send(frame(TEXT, sent[n] + 'x'.repeat(100)));
+  }
+  board.run(3000);
+  assert.equal(peer.over, true);
+  assert.deepEqual(seen, sent.slice(0, seen.length));
+  board.check();
+});
+
+test('routed: what waits behind messages that nobody takes is held to one bound, over all sockets', () => {
+  const sockets = [];
+  const { board } = serveWebSocket({ firmware: 'routed', options: { pingSeconds: 0 }, handler: (path, headers, ws) => { sockets.push(ws); } });
+  const peers = Array.from({ length: 5 }, () => openPeer(board));
+  for (const length of [16000, 9000]) {
+    for (const peer of peers) {
+      peer.send(frame(BINARY, Buffer.alloc(length)));
+      board.run(100);
+    }
+  }
+  const open = sockets.filter((ws) => !ws.closed).length;
+  assert.ok(open > 0);
+  assert.ok(open * 25000 <= 32768 + 3 * 16384, `${open} hold 25000 bytes each`);
+  board.check();
+});

@@ -474,6 +474,56 @@ describe('a page with a socket is reloaded', () => {
   }
 });
 
+describe('whose bytes a segment has, by what cannot be otherwise', () => {
+  const zeroMask = Buffer.alloc(4);
+
+  test('the exact rest of a frame is its own, even where it reads like a line of the head that is half there', () => {
+    const set = setUpOpen();
+    const { board, peer } = set;
+    const client = connected(board);
+    const message = frame(TEXT, 'name: value\r\n', { mask: zeroMask });
+    peer.send(message.subarray(0, 8));
+    board.run(5);
+    client.send('GET /n/1 HTTP/1.1\r\nhost: x\r\nx-a: ');
+    board.run(5);
+    peer.send(message.subarray(8));
+    board.run(5);
+    client.send('b\r\n\r\n');
+    board.run(20);
+    assert.equal(bodyOf(client), 'page 1 b');
+    assertSocketWorks(set, ['name: value\r\n']);
+  });
+
+  test('a body of bytes that are no text and no frame is the request\'s, segment by segment', () => {
+    const set = setUpOpen();
+    const { board, peer } = set;
+    const body = Buffer.from(Array.from({ length: 5000 }, (_, i) => 0xf0 | i * 7 & 15)); // reserved bits all along
+    const client = connected(board);
+    client.send(`POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`);
+    for (let at = 0; at < body.length; at += 1000) {
+      board.run(5);
+      client.send(body.subarray(at, at + 1000));
+      peer.text(`at ${at}`);
+    }
+    board.run(50);
+    assert.equal(hex(Buffer.from(bodyOf(client), 'latin1')), hex(body));
+    assertSocketWorks(set, [0, 1000, 2000, 3000, 4000].map((at) => `at ${at}`));
+  });
+
+  test('more messages in one pass than may wait behind a request: none is missing before one that arrives, and the request is answered', () => {
+    const { board, peer, seen } = setUpOpen();
+    const client = connected(board);
+    const sent = Array.from({ length: 40 }, (_, n) => `m${n}`);
+    client.send(get('/n/1'));
+    for (const message of sent) peer.text(message);
+    board.run(100);
+    assert.equal(bodyOf(client), 'page 1 ');
+    assert.deepEqual(seen.messages, sent.slice(0, seen.messages.length));
+    if (seen.messages.length < sent.length) assert.deepEqual(seen.codes, [1006]);
+    board.check();
+  });
+});
+
 test('what comes for a socket that has ended reaches no request', () => {
   const { board, peer, seen } = setUpOpen();
   const client = connected(board);

@@ -9,6 +9,7 @@ if (typeof Uint8Array === 'undefined') {
     var length = typeof source === 'number' ? source : source.length;
     for (var i = 0; i < length; i++) this[i] = typeof source === 'number' ? 0 : source[i];
     this.length = length;
+    this.buffer = { byteLength: length };
   };
   Uint8Array.prototype.set = function (from, at) {
     for (var i = 0; i < from.length; i++) this[(at || 0) + i] = from[i] & 255;
