@@ -311,7 +311,7 @@ function newConnection(server: Server, fd: number): Connection {
 
 /** What the client sends from now on is refused by lwIP; its answer goes on, and the next client may come in. */
 function seal(connection: Connection): void {
-  dev.shutdown(connection._fd, 0);
+  if (connection._fd >= 0) dev.shutdown(connection._fd, 0);
   unheard(connection, 0);
 }
 
