@@ -5,8 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { Board } from './board/index.mjs';
 import { CHROMIUM, launch, RESULTS } from './helpers/chromium.mjs';
-import { boot, BOARD, bundle, eventually, PATIENCE, pause, PHONE, seconds, seen, START, withPageIn } from './helpers/examples.mjs';
-import { Program, unlessFound } from './helpers/program.mjs';
+import { boot, BOARD, bundle, eventually, PATIENCE, pause, PHONE, seconds, seen, startAndVisit, withPageIn } from './helpers/examples.mjs';
+import { unlessFound } from './helpers/program.mjs';
 import { openPeer } from './support/websocket.mjs';
 
 const skip = unlessFound(CHROMIUM, 'Chromium');
@@ -34,19 +34,9 @@ function answerTo(url, message) {
 
 describe('npm start', () => {
   for (const [name, socket, message, answer] of [['websocket', 'ws', 'Grüße', /^Grüße$/], ['dashboard', 'live', '', /^\{"ms":\d+,.*\}$/]]) {
-    test(`runs ${name}`, async () => {
-      const program = new Program(process.execPath, [START, name, '--port', '0']);
-      try {
-        const [, url] = await program.prints(/Open (http:\S+)\n/);
-        const response = await fetch(url, { signal: seconds(20) });
-        assert.equal(response.status, 200);
-        assert.match(await response.text(), /^<!DOCTYPE html>/);
-        assert.match(await answerTo(url + socket, message), answer);
-      } finally {
-        assert.equal(await program.stop(), 0);
-      }
-      assert.equal(program.stderr, '');
-    });
+    test(`runs ${name}`, () => startAndVisit(name, async (url) => {
+      assert.match(await answerTo(url + socket, message), answer);
+    }));
   }
 });
 

@@ -8,9 +8,9 @@ import { gunzipSync } from 'node:zlib';
 import { Board } from './board/index.mjs';
 import { CHROMIUM, launch, RESULTS } from './helpers/chromium.mjs';
 import {
-  boot, BOARD, bundle, eventually, PATIENCE, path, pause, PHONE, seconds, seen, START, withBoard, withPageIn,
+  boot, BOARD, bundle, eventually, PATIENCE, path, pause, PHONE, seconds, seen, startAndVisit, withBoard, withPageIn,
 } from './helpers/examples.mjs';
-import { Program, unlessFound } from './helpers/program.mjs';
+import { unlessFound } from './helpers/program.mjs';
 
 const skip = unlessFound(CHROMIUM, 'Chromium');
 const NAMES = ['static', 'async', 'events', 'settings', 'upload'];
@@ -41,18 +41,7 @@ async function raw(port, method, target, { headers = {}, body = undefined } = {}
 
 describe('npm start', () => {
   for (const name of NAMES) {
-    test(`runs ${name}`, async () => {
-      const program = new Program(process.execPath, [START, name, '--port', '0']);
-      try {
-        const [, url] = await program.prints(/Open (http:\S+)\n/);
-        const response = await fetch(url, { signal: seconds(20) });
-        assert.equal(response.status, 200);
-        assert.match(await response.text(), /^<!DOCTYPE html>/);
-      } finally {
-        assert.equal(await program.stop(), 0);
-      }
-      assert.equal(program.stderr, '');
-    });
+    test(`runs ${name}`, () => startAndVisit(name));
   }
 });
 

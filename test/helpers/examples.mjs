@@ -8,10 +8,11 @@ import { buildExamples, exampleSource } from '../../tools/build.mjs';
 import { siteFiles } from '../../tools/www.mjs';
 import { Board } from '../board/index.mjs';
 import { RESULTS } from './chromium.mjs';
+import { Program } from './program.mjs';
 import { openProxy } from './socks.mjs';
 
 export const path = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
-export const START = path('tools/start.mjs');
+const START = path('tools/start.mjs');
 
 export const PHONE = { width: 390, height: 844 };
 /** A SYN of a browser may have to be repeated after 1, 3 and 7 seconds. */
@@ -106,3 +107,22 @@ export async function eventually(what, probe, wanted) {
 
 /** Waits until the page shows a text. */
 export const seen = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
+
+/**
+ * Runs an example as `npm start` does, asks for its page, does more with it at its URL, and ends it.
+ * @param {string} name
+ * @param {(url: string) => Promise<void>} [more]
+ */
+export async function startAndVisit(name, more) {
+  const program = new Program(process.execPath, [START, name, '--port', '0']);
+  try {
+    const [, url] = await program.prints(/Open (http:\S+)\n/);
+    const response = await fetch(url, { signal: seconds(20) });
+    assert.equal(response.status, 200);
+    assert.match(await response.text(), /^<!DOCTYPE html>/);
+    await more?.(url);
+  } finally {
+    assert.equal(await program.stop(), 0);
+  }
+  assert.equal(program.stderr, '');
+}
