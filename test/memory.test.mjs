@@ -1,5 +1,5 @@
 // What strangers can make the server hold, in the board's two memories: its JavaScript heap, counted by walking everything that the library
-// can reach (support/holdings.mjs), and segments in the C heap that wait for the garbage collector.
+// can reach (board/holdings.mjs), and segments in the C heap that wait for the garbage collector.
 //
 // One connection holds at most, with the default limits:
 //   itself                                                              500 bytes
@@ -12,7 +12,7 @@
 // The send buffers (11,680 bytes each) are lwIP's, in the C heap.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { holdings } from './support/holdings.mjs';
+import { holdings } from './board/holdings.mjs';
 import { FIRMWARES } from './support/serve.mjs';
 import { askUntilAnswered } from './support/strangers.mjs';
 import { BINARY, frame, handshake, PING, serveWebSocket, TEXT } from './support/websocket.mjs';

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Board } from './board/index.mjs';
 import { exchange, FIRMWARES, loadLibrary, loadWebSocket } from './support/serve.mjs';
-import { holdings } from './support/holdings.mjs';
+import { holdings } from './board/holdings.mjs';
 import { openPeer, serveWebSocket } from './support/websocket.mjs';
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));

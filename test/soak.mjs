@@ -5,7 +5,7 @@
 //   SEED=7 npm run soak           other visitors
 import { pathToFileURL } from 'node:url';
 import { seededRandom } from './board/random.mjs';
-import { holdings } from './support/holdings.mjs';
+import { holdings } from './board/holdings.mjs';
 import { FIRMWARES } from './support/serve.mjs';
 import { askUntilAnswered, idOf, idsIn, keepTwinsApart, Visitor } from './support/strangers.mjs';
 import { frame, framesOf, handshake, PING, PONG, serveWebSocket, TEXT } from './support/websocket.mjs';

@@ -269,15 +269,33 @@ describe('npm start tells', () => {
 
   test('the vitals of the board when they have changed', async () => {
     const { program, url } = await start(served("server.route('/', 'GET', () => new Response((function* () { for (;;) yield; })()));"));
-    await program.prints(/^board {3}connections 0 {2}fds 5\/16 {2}PCBs 4\/5, 4 held {2}input 0\.0\/20 KB$/m);
+    await program.prints(/^board {3}clients 0 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 5\/16 {2}PCBs 4\/5, 4 held$/m);
     const socket = net.connect(+new URL(url).port, '127.0.0.1');
     socket.on('error', () => {});
     socket.resume().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    await program.prints(/^board {3}connections 1 {2}fds 5\/16 {2}PCBs 4\/5, 3 held {2}input 0\.0\/20 KB$/m);
+    await program.prints(/^board {3}clients 1 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 5\/16 {2}PCBs 4\/5, 3 held$/m);
     socket.destroy();
-    await program.prints(/connections 1 [^]*^board {3}connections 0 {2}fds 5\/16 {2}PCBs 4\/5, 4 held {2}input 0\.0\/20 KB$/m);
+    await program.prints(/clients 1 [^]*^board {3}clients 0 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 5\/16 {2}PCBs 4\/5, 4 held$/m);
     assert.equal(await program.stop(), 0);
     assert.equal(program.stdout.match(/^board /gm).length, 3);
+  });
+
+  test('how much of the heap the program holds, what it made at its start and what it collects, and when that is too much', async () => {
+    const { program, url } = await start(served(`
+      const table = new Float32Array(10240);
+      const readings = [];
+      server.route('/', 'GET', () => String(table.length + readings.push(new Uint8Array(30720))));
+    `));
+    const heap = async (pattern) => +(await program.prints(new RegExp(`board {3}clients 0 {2}heap (${pattern})/180 KB`)))[1];
+    const first = await heap('\\d+');
+    const [, text] = /takes some (\d+) of/.exec(program.stdout);
+    assert.ok(first - text > 32 && first - text <= 41, `${first} KB, ${text} of it the program's text`);
+    for (let n = 1; n <= 4; n++) {
+      await ask(url);
+      await heap(first + 30 * n);
+      assert.equal(program.stderr, n < 4 ? '' : `This would have hurt a real board: out of memory, which no program survives: it holds some ${first + 120} KB of JavaScript heap\n`);
+    }
+    assert.equal(await program.stop(), 0);
   });
 
   for (const { retries, least, most } of [{ retries: 'quick', least: 1200, most: 2900 }, { retries: 'real', least: 3000, most: 20000 }]) {
@@ -340,7 +358,10 @@ describe('the lines of npm start', () => {
     const long = traffic({ ...event, ...most, method: 'PROPPATCH', path: '/x'.repeat(50) });
     assert.equal(long, 'PROP... /x/x/x/x/x/x/x/x/x/x/x/x/x/... 1006   95.4 MB  1667 min  9999 in, 99 out');
     assert.equal(long.length, 80);
-    assert.ok(vitals({ open: 1, held: 3, ending: 1, pcbs: 5, allPcbs: 5, fds: 16, allFds: 16, dead: 0, peak: 20480 }).length <= 80);
+    const board = { open: 5, heap: 143999, peak: 10239, fds: 16, allFds: 16, dead: 0, pcbs: 5, allPcbs: 5, held: 0, ending: 0 };
+    assert.equal(vitals(board), 'board   clients 5  heap 141/180 KB  input 10.0/20 KB  fds 16/16  PCBs 5/5');
+    assert.equal(vitals({ ...board, heap: 44000, held: 4 }).length, 80);
+    assert.ok(vitals({ ...board, dead: 2, held: 3, ending: 1 }).endsWith('fds 16/16, 2 dead  PCBs 5/5, 3 held, 1 ending'), 'what is rare is at the end');
   });
 
   test('use the columns of a wider terminal for long paths', () => {
@@ -351,8 +372,9 @@ describe('the lines of npm start', () => {
   test('have colours where they are wanted, none otherwise', () => {
     const { traffic, vitals } = makeLines({ colours: true });
     assert.equal(traffic(event), 'GET     /                              \x1b[33m 404\x1b[0m   12.1 KB    12.3 s  \x1b[2mclient left\x1b[0m');
-    const idle = vitals({ open: 0, held: 0, ending: 0, pcbs: 0, allPcbs: 5, fds: 1, allFds: 16, dead: 0, peak: 0 });
-    assert.equal(idle, '\x1b[2mboard   connections 0  fds 1/16  PCBs 0/5  input 0.0/20 KB\x1b[0m');
+    const idle = { open: 0, heap: 40960, peak: 0, fds: 1, allFds: 16, dead: 0, pcbs: 0, allPcbs: 5, held: 0, ending: 0 };
+    assert.equal(vitals(idle).replaceAll('\x1b[0m\x1b[2m', ''), '\x1b[2mboard   clients 0  heap 40/180 KB  input 0.0/20 KB  fds 1/16  PCBs 0/5\x1b[0m');
+    assert.ok(vitals({ ...idle, heap: 184313, peak: 20481 }).includes('heap \x1b[0m\x1b[31m180/180 KB\x1b[0m\x1b[2m  input \x1b[0m\x1b[31m20.0/20 KB\x1b[0m'), 'too much is red');
     assert.ok(!makeLines().traffic(event).includes('\x1b'));
   });
 

@@ -1,7 +1,7 @@
 // What a client can make the board hold is bounded: nothing can tell it to wait, so one that runs too far ahead is dropped.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { holdings } from './support/holdings.mjs';
+import { holdings } from './board/holdings.mjs';
 import { FIRMWARES } from './support/serve.mjs';
 import { BINARY, frame, openPeer, PING, serveWebSocket, TEXT } from './support/websocket.mjs';
 

@@ -14,7 +14,11 @@ const size = (bytes) => bytes < 10000 ? `${bytes} B` : bytes < 1e7 ? `${(bytes /
 
 const time = (ms) => ms < 10000 ? `${ms} ms` : ms < 1e6 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60000).toFixed(0)} min`;
 
-const kilobytes = (bytes) => (bytes / 1024).toFixed(1);
+/** Bytes of the board's JavaScript heap, and of the C heap, as far as received bytes have it. */
+export const HEAP_SIZE = 184312;
+const INPUT_SIZE = 20480;
+
+export const kilobytes = (bytes, digits = 0) => (bytes / 1024).toFixed(digits);
 
 /**
  * Makes the functions that make lines.
@@ -34,11 +38,12 @@ export function makeLines({ colours = false, width = SMALLEST_WIDTH } = {}) {
     return `${what} ${paint(statusColour(type, status), String(status ?? '-').padStart(4))} ${how}  ${paint('dim', note)}`.trimEnd();
   }
 
-  /** @param {ReturnType<import('./emulate.mjs')['vitalsOf']>} vitals */
-  function vitals({ open, held, ending, pcbs, allPcbs, fds, allFds, dead, peak }) {
-    const uses = [[held, 'held'], [ending, 'ending']].filter(([count]) => count > 0).map((use) => `, ${use.join(' ')}`).join('');
-    return paint('dim', `board   connections ${open}  fds ${fds}/${allFds}${dead > 0 ? `, ${dead} dead` : ''}  PCBs ${pcbs}/${allPcbs}${uses}  ` +
-      `input ${kilobytes(peak)}/20 KB`);
+  /** @param {ReturnType<import('./emulate.mjs')['vitalsOf']> & {heap: number}} vitals */
+  function vitals({ open, heap, peak, fds, allFds, dead, pcbs, allPcbs, held, ending }) {
+    const share = (bytes, all, digits = 0) => paint(bytes > all ? 'red' : 'dim', `${kilobytes(bytes, digits)}/${kilobytes(all)} KB`);
+    const count = (number, all, uses) => `${number}/${all}${uses.filter(([some]) => some > 0).map((use) => `, ${use.join(' ')}`).join('')}`;
+    return paint('dim', `board   clients ${open}  heap `) + share(heap, HEAP_SIZE) + paint('dim', '  input ') + share(peak, INPUT_SIZE, 1)
+      + paint('dim', `  fds ${count(fds, allFds, [[dead, 'dead']])}  PCBs ${count(pcbs, allPcbs, [[held, 'held'], [ending, 'ending']])}`);
   }
 
   return { traffic, vitals };

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { dirname, join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
-import { makeLines } from './lines.mjs';
+import { HEAP_SIZE, kilobytes, makeLines } from './lines.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -14,8 +14,8 @@ const FIRMWARES = {
 const SYN_RETRIES = ['quick', 'real'];
 /** What a program on the emulated board believes to be its address: port 80, which is another one on this computer. */
 const BOARD_URL = 'http://127.0.0.1/';
-/** JavaScript heap of the board, of a board that does nothing, and of a program's text, a byte of it. */
-const HEAP = { all: 184312, idle: 14100, perByte: 1.5 };
+/** Bytes of JavaScript heap that a board takes that does nothing, and that a byte of a program's text takes. */
+const HEAP = { idle: 14100, perByte: 1.5 };
 /** A program that has not let go of the processor for so many ms after Ctrl-C never will. */
 const PATIENCE = 1500;
 /** npm passes on the signal that the terminal has sent here, too: within so many ms it is the same Ctrl-C. */
@@ -43,10 +43,12 @@ answer. Those of unknown length begin with a line "stream"; WebSockets (WS)
 have a line when they open and one when they are closed, with the code and the
 messages in and out.
 
-The lines "board" come when something has changed for half a second: open
-connections; fds, the driver's sockets; PCBs, lwIP's connections, of which the
-server holds some so that others wait; input, the most bytes that waited for
-the garbage collector at a time (beyond 20 KB a real board crashes).
+The lines "board" come when something has changed for half a second: clients,
+the connections that are open; heap, an estimate of what the program holds of
+the JavaScript heap; input, the most bytes that waited for the garbage
+collector at a time (beyond 20 KB a real board crashes); fds, the driver's
+sockets; PCBs, lwIP's connections, of which the server holds some so that
+others wait.
 
 A board that has no room for a connection does not answer. On the air a browser
 then uses the connections that it has and tries again after 1, 3 and 7 seconds.
@@ -93,10 +95,10 @@ function readArguments() {
   };
 }
 
-/** What a board's heap holds of a program: its text, without the spaces that nobody needs, and what runs in any case. */
+/** Bytes of the board's heap that a program's text takes, without the spaces that nobody needs. */
 async function heapOf(code) {
   const { code: dense } = await esbuild.transform(code, { minifyWhitespace: true, target: 'es2017' });
-  return HEAP.idle + dense.length * HEAP.perByte;
+  return dense.length * HEAP.perByte;
 }
 
 /** Prints what the program prints; its own address as the one that works here, so that is kept back until it is known. */
@@ -116,17 +118,16 @@ class Console {
 }
 
 /** What is known before the first request. */
-function introduction({ name, url, firmware, latency, loss, synRetries, heap }) {
+function introduction({ name, url, firmware, latency, loss, synRetries, takes }) {
   const link = [
     latency > 0 ? `${latency} ms more each way` : '',
     loss > 0 ? `${loss} % of the packets are lost, 200 ms each` : '',
     synRetries === 'real' ? 'SYN retries after 1, 3 and 7 s' : '',
   ].filter(Boolean).join('; ');
-  const kilobytes = (bytes) => Math.round(bytes / 1024);
   return [
     `${name} runs on an emulated Pico W: ${url}  (Ctrl-C ends it)`,
     `${firmware} firmware: ${FIRMWARES[firmware]}`,
-    `program: takes some ${kilobytes(heap)} of the board's ${kilobytes(HEAP.all)} KB of JavaScript heap`,
+    `program: takes some ${kilobytes(takes.idle + takes.text)} of the board's ${kilobytes(HEAP_SIZE)} KB of JavaScript heap`,
     ...link ? [`link: ${link}`] : [],
   ].join('\n');
 }
@@ -188,7 +189,7 @@ async function start({ example, ...options }) {
   const source = findSource(example);
   const { base, name } = parse(source);
   const code = await bundle(source);
-  const heap = await heapOf(code);
+  const takes = { idle: HEAP.idle, text: await heapOf(code) };
   const lines = makeLines({ colours: process.stdout.hasColors?.() ?? false, width: process.stdout.columns });
   const output = new Console();
   let failure;
@@ -200,7 +201,7 @@ async function start({ example, ...options }) {
     violation: ({ message }) => console.error(`This would have hurt a real board: ${message}`),
     listening: ({ port }) => {
       const url = `http://127.0.0.1:${port}/`;
-      console.log(introduction({ name, url, heap, ...options }));
+      console.log(introduction({ name, url, takes, ...options }));
       output.listening(url);
     },
     failed: ({ code: why, message }) => {
@@ -209,7 +210,7 @@ async function start({ example, ...options }) {
     },
     ended: () => ending.clean(),
   };
-  const { child, exited } = emulate({ code, name: base, options }, (message) => told[message.type](message));
+  const { child, exited } = emulate({ code, name: base, takes, options }, (message) => told[message.type](message));
   const ending = new Ending(child);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => ending.signalled());
   process.stdout.on('error', () => ending.begin()); // nobody reads it any more

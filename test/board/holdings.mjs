@@ -1,9 +1,14 @@
-// What a server holds in the board's JavaScript heap, counted as the board would: everything that can be reached from the library, walked
-// through objects, closures and the variables of its modules, with the prices of JerryScript instead of Node's.
+// What a program holds in the board's JavaScript heap, counted as the board would: everything that can be reached from its timers, its sockets
+// and some roots, walked through objects, closures and the variables of its modules, with the prices of JerryScript instead of Node's.
 import { Session } from 'node:inspector';
 
-/** Bytes: `{}`, one of its properties, a closure, a typed array without its bytes, an element of an array. */
-const PRICE = { object: 20, property: 10, closure: 76, view: 40, element: 4 };
+/**
+ * Bytes: `{}`, one of its properties, a closure, a typed array without its bytes, an element of an array or a Map, and a number that
+ * does not fit into that.
+ */
+const PRICE = { object: 20, property: 10, closure: 76, view: 40, element: 4, number: 8 };
+/** Whole numbers below this fit. */
+const DIRECT = 2 ** 27;
 
 /** A text as JerryScript keeps it: ASCII 1 byte a character, others 2. */
 const textBytes = (text) => {
@@ -65,13 +70,13 @@ function foreign(board) {
 }
 
 /**
- * Counts what is reachable from some roots.
- * @param {import('../board/index.mjs').Board} board
- * @param {unknown[]} roots the library's exports, servers
- * @param {unknown[]} ours what belongs to the test, although a handler of it refers to it
+ * Counts what is reachable.
+ * @param {import('./board.mjs').Board} board
+ * @param {unknown[]} [roots] beside timers and sockets: the library's exports, servers
+ * @param {unknown[]} [ours] what belongs to the test, although a handler of it refers to it
  * @returns {number} bytes
  */
-export function holdings(board, roots, ours = []) {
+export function holdings(board, roots = [], ours = []) {
   const seen = foreign(board);
   for (const each of ours) seen.add(each);
   const scopes = new Scopes();
@@ -85,10 +90,19 @@ export function holdings(board, roots, ours = []) {
         const key = `${name}:${value}`;
         if (!variables.has(key)) bytes += textBytes(value);
         variables.add(key);
-      } else {
+      } else if (Object(value) === value) {
         stack.push(value);
       }
     }
+  };
+  const addProperty = (value) => {
+    bytes += PRICE.property;
+    stack.push(value);
+  };
+  const addElement = (value) => {
+    const fits = typeof value !== 'number' || (Number.isInteger(value) && Math.abs(value) < DIRECT);
+    bytes += PRICE.element + (fits ? 0 : PRICE.number);
+    stack.push(value);
   };
   try {
     while (stack.length > 0) {
@@ -108,11 +122,15 @@ export function holdings(board, roots, ours = []) {
       const isFunction = typeof value === 'function';
       bytes += isFunction ? PRICE.closure : PRICE.object;
       if (isFunction || Object.prototype.toString.call(value) === '[object Generator]') scopes.of(value).forEach(visitScope);
+      if (value instanceof Map || value instanceof Set) {
+        const items = value instanceof Map ? [...value].flat() : [...value];
+        items.forEach(addElement);
+      }
       const dictionary = Object.getPrototypeOf(value) === null;
       for (const key of Object.keys(value)) {
-        bytes += Array.isArray(value) ? PRICE.element : PRICE.property;
         if (dictionary) bytes += textBytes(key); // others are the program's own names
-        stack.push(value[key]);
+        if (Array.isArray(value)) addElement(value[key]);
+        else addProperty(value[key]);
       }
       const prototype = Object.getPrototypeOf(value);
       if (prototype && !isFunction) stack.push(prototype);
