@@ -1112,11 +1112,21 @@ export class Server {
   }
 }
 
+/** What {@link route} gives: a decorator, legacy or standard, for methods with the signature of a {@link Handler}. */
+export interface RouteDecorator {
+  /** Legacy decorators: the class's prototype. */
+  <T extends Handler>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<T>): void;
+  /** Standard decorators: the method. */
+  (target: Handler, context: { addInitializer(initializer: (this: any) => void): void }): void;
+}
+
 /**
  * Decorator for methods of a {@link Server} subclass: makes the method the handler of a route.
  * @param path a regular expression; text is anchored at both ends
- * @param method 'GET', 'POST', ... Default 'GET'
+ * @param method 'GET', 'POST', ... Default 'GET'; for 'WEBSOCKET' the method is a WebSocketHandler
  */
+export function route(path: string | RegExp, method: 'WEBSOCKET'): (target: any, name: any) => void;
+export function route(path: string | RegExp, method?: string): RouteDecorator;
 export function route(path: string | RegExp, method = 'GET'): any {
   return (target: any, name: any) => {
     if (name.addInitializer) name.addInitializer(function (this: Server) { this.route(path, method, target); });

@@ -160,12 +160,22 @@ export declare class Server {
     /** Logs requests and errors to the console if options.debug is set; override it to log elsewhere. */
     debug(message: unknown): void;
 }
+/** What {@link route} gives: a decorator, legacy or standard, for methods with the signature of a {@link Handler}. */
+export interface RouteDecorator {
+    /** Legacy decorators: the class's prototype. */
+    <T extends Handler>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<T>): void;
+    /** Standard decorators: the method. */
+    (target: Handler, context: {
+        addInitializer(initializer: (this: any) => void): void;
+    }): void;
+}
 /**
  * Decorator for methods of a {@link Server} subclass: makes the method the handler of a route.
  * @param path a regular expression; text is anchored at both ends
- * @param method 'GET', 'POST', ... Default 'GET'
+ * @param method 'GET', 'POST', ... Default 'GET'; for 'WEBSOCKET' the method is a WebSocketHandler
  */
-export declare function route(path: string | RegExp, method?: string): any;
+export declare function route(path: string | RegExp, method: 'WEBSOCKET'): (target: any, name: any) => void;
+export declare function route(path: string | RegExp, method?: string): RouteDecorator;
 /**
  * Steps iterators side by side from the event loop, until each is done: what asyncio.gather is in Python. One that
  * throws is reported on the console and dropped.

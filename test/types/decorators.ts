@@ -24,6 +24,20 @@ class Site extends Server {
   @route(7)
   wrong() {}
 
+  // @ts-expect-error: handlers get text as their query
+  @route('/search')
+  search(_path: string, _query: { [name: string]: string }) {}
+
+  // @ts-expect-error: handlers get five arguments, and this wants one more
+  @route('/more')
+  more(_path: string, _query: string, _headers: RequestHeaders, _body: Uint8Array, _match: string[], response: Response) {
+    return response;
+  }
+
+  // @ts-expect-error: only methods can be handlers
+  @route('/visits')
+  count = 0;
+
   // @ts-expect-error: a decorator has to be called with its path
   @route
   uncalled() {}
