@@ -18,9 +18,12 @@ export async function buildLibrary(out = join(root, 'dist')) {
   const lower = (name) => readFileSync(join(lowered, `${name}.js`), 'utf8');
   const properties = { regex: /^_[a-z]/i };
   const nameCache = {}; // one for all files: they call each other's private members
-  // A file's minifier leaves alone what is only read there, so it is told of all private members first.
-  const members = new Set(LIBRARY.flatMap((name) => lower(name).match(/(?<=\.)_[a-z]\w*/gi)));
-  UglifyJS.minify([...members].map((member) => `exports.${member} = 0;`).join(''), { compress: false, mangle: { properties }, nameCache });
+  // A file's minifier leaves alone what is only read there, so it is told of all private members first: the shortest names are for those
+  // that are used most.
+  const uses = new Map();
+  for (const member of LIBRARY.flatMap((name) => lower(name).match(/(?<=\.)_[a-z]\w*/gi))) uses.set(member, (uses.get(member) ?? 0) + 1);
+  const members = [...uses.keys()].sort((a, b) => uses.get(b) - uses.get(a));
+  UglifyJS.minify(members.map((member) => `exports.${member} = 0;`).join(''), { compress: false, mangle: { properties }, nameCache });
   for (const name of LIBRARY) {
     // Nobody needs the marks that tsc puts on a module: for default imports, and strict, which programs on Kaluma are anyway.
     const es5 = lower(name)
