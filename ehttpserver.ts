@@ -1,6 +1,16 @@
 /**
  * ehttpserver: a non-blocking HTTP/1.1 server for Kaluma on the Raspberry Pi Pico W, exposed as a generator.
- * The file reads top to bottom in the order in which data flows.
+ * The file reads top to bottom in the order in which data flows; a section calls a later one only to hand on what flows.
+ *
+ * Words of the board's network:
+ *   fd       the driver's number of a socket; it has 16
+ *   PCB      lwIP's record of a connection; it has five
+ *   reader   the one client that may send, where the driver does not say whose bytes it hands over
+ *   sealed   a connection whose client can receive its answer, but not send any more
+ *   held     a PCB that a socket of ours has, so that no client gets it; released when one may come in
+ *   parked   an fd that is kept out of use, as a late FIN would close whoever has it by then
+ *   zombie   an fd whose client has reset the connection, which the driver does not notice
+ *   kept     a connection that stays for its client's next request (keep-alive)
  */
 
 // ---------------------------------------------------------------------------------------------------------- contract
@@ -69,7 +79,7 @@ export interface ServerOptions {
   maxHeaderBytes?: number;
   /** Bytes of the request body; above it 413. Default 16384. */
   maxBodyBytes?: number;
-  /** Seconds from a request's first byte to its last (else 408), and without progress of an answer. Default 10. */
+  /** Seconds for a request from its first byte to its last (else 408), and for an answer without progress (else it ends). Default 10. */
   requestTimeoutSeconds?: number;
   /** Connections served at a time; above it 503. Default 5, all that lwIP has. */
   maxParallelConnections?: number;
@@ -95,7 +105,7 @@ declare class TextDecoder { decode(bytes: Uint8Array): string; }
 const enum Ms {
   /** How often free PCBs are looked for: what comes back unseen must not stay free beside a reader. */
   CHECK = 50,
-  /** How long the PCB of a reader that ended may take to come back before a held one is given up for it. */
+  /** How long the PCB of a reader that ended may take to be free again before a held one is released instead. */
   COME_BACK = 300,
   /** A reader that has not sent a byte: browsers open connections that they never use. */
   SILENT = 500,
@@ -103,32 +113,32 @@ const enum Ms {
   IDLE = 250,
   /** The age from which a kept connection is told `connection: close`. */
   KEEP = 3000,
-  /** A client that was still sending when it got its error answer: this long without a byte, */
+  /** A client that is drained has nothing more to send after this long without a byte. */
   QUIET = 250,
-  /** and never longer than this. */
+  /** No client is drained longer than this. */
   DRAIN = 2000,
+  /** What one pass of the loop may add to the time in which clients are heard. */
+  PASS = 100,
 }
 
 const enum Max {
-  /** Characters of one write: the driver puts them on a C stack of 8 KB, twice as UTF-8. */
-  WRITE = 1024,
-  /** An answer up to this size fits into lwIP's send buffer (8 segments), its head included. */
+  /** Bytes of one write (the driver puts them on a C stack of 8 KB as UTF-8, those above 127 as two), and of a head read at a step. */
+  CHUNK = 1024,
+  /** A body below this fits into lwIP's send buffer (8 segments) together with its head. */
   AT_ONCE = 10240,
   /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
   AHEAD = 11680,
   /** Bytes that all clients together may make the server hold, beside three of the largest body or message. */
-  HELD = 32768,
+  MEMORY = 32768,
   /** Bytes received after which the garbage collector is called: the driver's memory for them is 20 KB, which it does not know of. */
   COLLECT = 6000,
-  /** Segments that may wait for it to be clear whose they are; above it the upgraded connection ends. */
+  /** Segments that may wait for it to be clear whose they are; above it they are taken for whose they look like. */
   BACKLOG = 16,
-  /** Milliseconds of one pass. */
-  PASS = 100,
-  /** Dead connections beside which new ones are served: more would use up the driver's fds. */
+  /** Zombies beside which clients are served; with more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
   ZOMBIES = 4,
   /** Requests on one kept connection. */
   REQUESTS = 100,
-  /** Fds of the driver's 16 that may be out of use, parked or dead; above it the parked are let go. */
+  /** Fds of the driver's 16 that may be out of use, parked or zombies; above it the oldest parked are closed early. */
   OUT_OF_USE = 8,
 }
 
@@ -142,12 +152,22 @@ const NO_BYTES = new Uint8Array(0);
 const BINARY = 'application/octet-stream';
 /** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
 const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)(?:\?([!-~]*))? HTTP\/(\d)\.(\d)$/;
-/** RFC 9112, section 5: no space before the colon, no folded lines. */
-const HEADER_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
+/** RFC 9112, section 5: no space before the colon, no folded lines (obs-fold). */
+const FIELD_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
 
 // ------------------------------------------------------------------------------------------------------ text and bytes
 
 const utf8Bytes = (text: string) => new TextEncoder().encode(text);
+
+const toBytes = <T>(data: string | T) => typeof data === 'string' ? utf8Bytes(data) : data;
+
+const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
+
+/** Puts into `all` what `more` has. */
+function merge(all: any, more: any): any {
+  for (const name in more) if (more[name] !== undefined) all[name] = more[name];
+  return all;
+}
 
 function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
   const all = new Uint8Array(first.length + second.length);
@@ -162,12 +182,13 @@ const after = (bytes: Uint8Array, count: number) => bytes.length > count ? bytes
 /** One character per byte; the bytes are arguments, so they must be few. */
 const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, bytes as any);
 
-/** The range of the second byte (least, greatest) where the first one narrows it: no overlong form, surrogate, or too much. */
+/** The range of the second byte (least, greatest) where the first one narrows it: no overlong form, surrogate, or above U+10FFFF. */
 const SECOND_BYTE: { [first: number]: number } = { 0xE0: 0xA0BF, 0xED: 0x809F, 0xF0: 0x90BF, 0xF4: 0x808F };
 
 /**
  * Checks the next bytes of a UTF-8 text (RFC 3629).
- * @param state 0 between characters; else what this returned: how many bytes are to come, and the range of the next
+ * @param state 0 between characters; else what this returned: bytes to come (bits 16 and 17), and the range of the next one (bits 8 to
+ *   15 the least, 0 to 7 the greatest)
  * @returns the state behind the bytes, or -1 as soon as they cannot become valid any more
  */
 function checkUtf8(bytes: Uint8Array, state: number): number {
@@ -224,9 +245,9 @@ export function urlDecode(text: string): string | null {
 // A board has one driver and one pool of PCBs, whatever the number of servers: so all of this is kept once.
 
 let dev: Netdev;
-/** Milliseconds that clients could be heard in: of a pass of the loop in which the program blocked, 100 count. */
+/** Milliseconds in which clients could be heard: while the program blocks the loop nobody can, and nobody's time runs out. */
 let now = 0;
-let lastStep = 0;
+let lastMillis = 0;
 const connections: Connection[] = [];
 /** The connection whose bytes come to the listening socket. */
 let reader: Connection | null = null;
@@ -236,16 +257,16 @@ let upgraded: Connection | null = null;
 const backlog: Uint8Array[] = [];
 /** Bytes received since the garbage collector was called. */
 let uncollected = 0;
-/** True once bytes have come to an accepted socket itself: a firmware that says whose bytes they are. */
+/** True once bytes have come to an accepted socket itself: this firmware says whose bytes they are. */
 let routed = false;
-/** Fds of bound sockets, each with a PCB. */
+/** Fds of our bound sockets, each with a PCB. */
 const held: number[] = [];
-/** When to look for free PCBs, and when to give up a held one although there is none. */
+/** When to look for free PCBs, and when to release a held one although there is none. */
 let checkAt = 0;
-let giveUpAt = 0;
-/** Fds whose numbers a late FIN may hit: a slow client's comes when it has read all, however long after. */
+let releaseAt = 0;
+/** Closed by us, but not yet by the client: a slow one's FIN comes when it has read all, however long after. */
 const parked: number[] = [];
-/** Fds of dead connections: never to be written to or closed. */
+/** Never to be written to or closed, but for what end() does. */
 const zombies: number[] = [];
 
 function remove<T>(list: T[], item: T): void {
@@ -262,22 +283,49 @@ function socket(): number {
   }
 }
 
+/** Whether an fd could send now: a probe that sends nothing. */
+function writable(fd: number): boolean {
+  dev.write(fd, '');
+  return !dev.errno;
+}
+
+/** Keeps an fd out of use until the driver closes it. The driver keeps nothing that refers to its connection. */
+function setAside(fds: number[], fd: number): void {
+  const object = dev.get(fd);
+  fds.push(fd);
+  object.read_cb = undefined;
+  object.close_cb = () => {
+    remove(fds, fd);
+    checkAt = 0;
+  };
+}
+
+/** debug() may be the program's, and throw. */
+function log(server: Server, message: unknown): void {
+  try {
+    server.debug(message);
+  } catch (e) {
+    console.error(e);
+  }
+}
+
 /** A client has connected: it is heard, or told to come back. */
 function accept(server: Server, fd: number): void {
   const connection = newConnection(server, fd);
   const full = connections.push(connection) > server._limits.maxParallelConnections;
-  if (reader) alive(reader);
+  if (reader) alive(reader); // if not, it is the reader no more
   if (zombies.length > Max.ZOMBIES && zombies.some(writable)) {
+    // A zombie that can send has this connection's PCB: its fd comes back with that of the connection.
     busy(connection);
-    end(connection); // at once, which gives back the fds of all that had its PCB
+    end(connection);
   } else if (routed) {
     if (full) busy(connection);
-  } else if (full || (reader && (reader._state || reader._count < 2 || reader._in.length))) {
+  } else if (full || (reader && (reader._state || reader._requests < 2 || reader._in.length))) {
     seal(connection);
     busy(connection);
   } else {
     if (reader) {
-      // Between two requests it gives way: sealed now, ended at the next step; its client connects again by itself.
+      // Between two requests it makes room: sealed now, ended at the next step; its client connects again by itself.
       reader._deadline = 0;
       seal(reader);
     }
@@ -285,135 +333,140 @@ function accept(server: Server, fd: number): void {
   }
 }
 
-/** Told at once: a request that comes on a sealed connection resets it. */
+function newConnection(server: Server, fd: number): Connection {
+  const connection = { _server: server, _fd: fd, _since: now, _requests: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES, _body: NO_BYTES } as Connection;
+  const accepted = dev.get(fd);
+  accepted.read_cb = (data) => {
+    if (!routed) {
+      routed = true; // from now on nobody has to be kept out
+      reader = null;
+      releaseHeld(held.length);
+    }
+    receive(connection, data);
+  };
+  accepted.close_cb = () => { gone(connection); };
+  begin(connection);
+  restartTimeout(connection);
+  if (!routed) connection._deadline = now + Ms.SILENT;
+  return connection;
+}
+
+/** Answers 503 at once: as soon as its request comes, a sealed connection is reset. */
 function busy(connection: Connection): void {
   fail(connection, 503, { 'retry-after': '1' });
   flush(connection);
 }
 
-function newConnection(server: Server, fd: number): Connection {
-  const connection = { _server: server, _fd: fd, _since: now, _count: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES, _body: NO_BYTES } as Connection;
-  const accepted = dev.get(fd);
-  accepted.read_cb = (data) => {
-    if (!routed) {
-      routed = true; // nobody has to be kept out
-      reader = null;
-      giveUp(held.length);
-    }
-    receive(connection, data);
-  };
-  accepted.close_cb = () => { over(connection); };
-  begin(connection);
-  progress(connection);
-  if (!routed) connection._deadline = now + Ms.SILENT;
-  return connection;
-}
-
-/** What the client sends from now on is refused by lwIP; its answer goes on, and the next client may come in. */
+/** What the client sends from now on is refused by lwIP; its answer goes on, and the next client may come in. For good. */
 function seal(connection: Connection): void {
   if (connection._fd >= 0) dev.shutdown(connection._fd, 0);
-  unheard(connection, 0);
+  stopHearing(connection, 0);
 }
 
-function over(connection: Connection): void {
+/** Its fd is not ours any more: closed by either side, or a zombie's. The next step disposes of the connection. */
+function gone(connection: Connection): void {
   connection._fd = -1;
-  unheard(connection, Ms.COME_BACK);
+  stopHearing(connection, Ms.COME_BACK);
 }
 
-/** It cannot be heard any more. If it was the reader, its PCB may take `ms` to come back for the next one. */
-function unheard(connection: Connection, ms: number): void {
+/** Neither the reader nor upgraded any more. If it was the reader, its PCB may take `ms` to be free for the next one. */
+function stopHearing(connection: Connection, ms: number): void {
   checkAt = 0;
-  settle(); // what waits is for these two, not for the next
+  deliverBacklog(); // what waits came while it was heard
   if (upgraded === connection) upgraded = null;
   if (reader === connection) {
     reader = null;
-    giveUpAt = now + ms;
+    releaseAt = now + ms;
   }
 }
 
 /** Bytes came to the listening socket. */
 function hear(data: Uint8Array): void {
-  // Only when the reader's bytes are parsed it is known whether its request ends with them.
+  // Whether the reader's request ends with the bytes that it sent is known only when they are parsed: until then segments wait.
   if (!upgraded || (!backlog.length && !(reader && reader._in.length))) {
     deliver(data);
   } else if (backlog.push(new Uint8Array(data)) > Max.BACKLOG) {
-    settle();
+    deliverBacklog();
   }
 }
 
-/** Waits no longer: while the reader's bytes are not parsed, what looks like more of a request is. */
-function settle(): void {
+/** Waits no longer: what may be more of the reader's request, which is not parsed, is taken for it. */
+function deliverBacklog(): void {
   while (backlog.length) deliver(backlog.shift()!);
 }
 
 function deliver(data: Uint8Array): void {
-  const connection = !upgraded || (reader && isReaders(reader._in.length ? State.BODY : reader._state, upgraded._stage, data)) ? reader : upgraded;
+  const mine = !upgraded || (reader && isReaders(reader._in.length || reader._state, upgraded._stage!, data));
+  const connection = mine ? reader : upgraded;
   if (connection) receive(connection, data);
 }
 
 /**
- * Beside an upgraded connection the reader's bytes are those that begin a request, what cannot be a frame of a WebSocket, and, where it
- * might be the inside of one, text, if a request has begun: behind its mask a frame has none.
+ * Whose bytes are these, beside an upgraded connection? The reader's if they begin a request line, or if the upgraded one's stage cannot
+ * have them. Where it might (inside a WebSocket's frame), the reader's if they look like text and a request has begun, or like a method:
+ * masked bytes hardly ever do.
  */
-function isReaders(state: State, stage: Stage | undefined, data: Uint8Array): boolean {
+function isReaders(begun: number, stage: Stage, data: Uint8Array): boolean {
   const start = latin1(data.subarray(0, 16));
-  const claim = /^[A-Z]+ \//.test(start) ? -1 : stage ? stage._claim(data) : 0;
-  return claim < 0 || (!claim && (state ? /^[\t\r -~]*(\n|$)/ : /^[A-Z]+ ?$/).test(start));
+  const claim = /^[A-Z]+ \//.test(start) ? -1 : stage._claim(data);
+  return claim < 0 || (!claim && (begun ? /^[\t\r -~]*(\n|$)/ : /^[A-Z]+ ?$/).test(start));
 }
 
-/** Takes every free PCB, then gives back as many as shall be free: so it need not know how many there are. */
+/** Lets as many PCBs be free as clients may come in. It takes all, and releases these: so it need not know how many there are. */
 function admit(reserve: number): void {
   if (now < checkAt) return;
   checkAt = now + Ms.CHECK;
-  while (parked.length && parked.length + zombies.length > Max.OUT_OF_USE) dev.close(parked[0]);
+  while (parked.length && parked.length + zombies.length > Max.OUT_OF_USE) dev.close(parked[0]); // its close_cb removes it
   if (routed) return;
   const wanted = reader ? reserve : reserve + 1;
-  let free = 0;
+  let free = 0; // found, then to be released
   for (let fd; (fd = socket()) >= 0; free++) {
     dev.bind(fd, dev.ip, 0);
     dev.shutdown(fd, 1);
-    if (!dev.errno) { // upside down: what has no PCB can be shut down
+    if (!dev.errno) { // upside down: no error means no PCB
       dev.close(fd);
       break;
     }
     held.push(fd);
   }
-  if (free >= wanted || now >= giveUpAt) {
+  if (free >= wanted || now >= releaseAt) { // else one that is on its way back will do
     free = Math.min(free + 1, wanted);
-    giveUpAt = now + Ms.COME_BACK;
+    releaseAt = now + Ms.COME_BACK;
   }
-  giveUp(free);
+  releaseHeld(free);
 }
 
-function giveUp(count: number): void {
-  while (count-- > 0 && held.length) dev.close(held.pop()!); // the last one taken first: where zombies are, end() frees them
+function releaseHeld(count: number): void {
+  while (count-- > 0 && held.length) dev.close(held.pop()!); // the last one taken: if that was a zombie's, end() gets its fd back
 }
 
 // --------------------------------------------------------------------------------------------------------- connection
 
-/** @internal What a connection does after a 101: the answer carries it. */
+/** @internal The protocol that a connection speaks after a 101, the answer that brings it. */
 export interface Stage {
   /** One bounded step. */
   next(): void;
-  /** The connection is over. */
+  /** The connection is gone. */
   return(): void;
   /** Bytes of input that may wait, beside a window. */
   _maxBytes: number;
   /** Whether received bytes are its own: 1 for yes, -1 for no, 0 when they might be. */
   _claim(data: Uint8Array): number;
+  /** While the connection is drained: what is left of its input when all that is whole is discarded. */
+  _drain(): Uint8Array;
 }
 
 /** @internal One client, and its current request. */
 export interface Connection {
   readonly _server: Server;
-  /** -1 once it is over. */
+  /** -1 once it is gone. */
   _fd: number;
   /** When it was accepted. */
   readonly _since: number;
-  /** When what goes on now has had its time. */
+  /** When what goes on now has had its time. Infinity: the client waits for the program. 0: it is dropped. */
   _deadline: number;
   /** Requests begun. */
-  _count: number;
+  _requests: number;
   /** Received and not yet parsed. */
   _in: Uint8Array;
   /** To be written: these bytes as characters, then the rest. */
@@ -421,7 +474,7 @@ export interface Connection {
   _rest: Uint8Array;
 
   _state: State;
-  /** The head, as far as it has come; and its size, also when it has been parsed. */
+  /** The head, as far as it has come; and its size, which is kept until the answer. */
   _head: string;
   _headBytes: number;
   _method: string;
@@ -433,9 +486,9 @@ export interface Connection {
   _got: number;
   /** The handler, then the body of the answer, where it is an iterator. */
   _work: Iterator<any, any> | null;
-  /** The client can use the connection for another request; once answered: it will. */
+  /** The client lets the connection be kept: HTTP/1.1, and no "connection: close". Once there is an answer: it is kept. */
   _keep: boolean;
-  /** Not 0 when the answer comes before the request's end, so that its client may still be sending; drained no longer than this. */
+  /** 0: the answer came after the request's end. 1: before, so that the client may still be sending. While it is drained: until when. */
   _drainUntil: number;
   _stage?: Stage;
 }
@@ -445,45 +498,42 @@ export interface Connection {
  * its answers is heard no more.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  // What follows a request is used only where the connection is kept.
+  // Behind a request whose connection ends it only matters that more comes, see drain().
   const waiting = connection._state > State.BODY && reader !== connection && !connection._stage ? NO_BYTES : connection._in;
   uncollected += data.length;
   if (!connection._deadline) return;
   connection._in = concat(waiting, data);
-  if (connection._in.length > allowed(connection) + Max.AHEAD) {
+  if (connection._in.length > largestInput(connection) + Max.AHEAD) {
     drop(connection);
     seal(connection);
   }
-  bound();
+  limitMemory();
 }
 
-/** It ends at the next step, and until then nothing is taken in. */
+/** From now on nothing is taken in. The next step ends it, with 503 where a request has begun. */
 function drop(connection: Connection): void {
   connection._in = NO_BYTES;
   connection._deadline = 0;
 }
 
-/** What a connection makes the server hold; what is left of its input keeps all of the last segment. Answers are the program's. */
-const holds = (connection: Connection) =>
-  connection._deadline && connection._in.buffer.byteLength + connection._body.length + (connection._stage ? connection._rest.length : connection._headBytes);
+/** Bytes that a client makes the server hold: its input, with all of the buffer that a part of it keeps. An answer is the program's. */
+const memoryOf = ({ _deadline, _in, _body, _stage, _rest, _headBytes }: Connection) =>
+  _deadline && _in.buffer.byteLength + _body.length + (_stage ? _rest.length : _headBytes);
 
 /** Bytes of one body or message. */
-const allowed = (connection: Connection) => connection._stage ? connection._stage._maxBytes : connection._server._limits.maxBodyBytes;
+const largestInput = (connection: Connection) => connection._stage ? connection._stage._maxBytes : connection._server._limits.maxBodyBytes;
 
-/**
- * Five clients at their limits would not fit into the memory: when all of them together hold too much, the one that holds most, of
- * equals the last one, goes.
- */
-function bound(): void {
+/** Five clients at their limits would not fit into the memory. When all together hold too much, the one with most is dropped, of equals the last. */
+function limitMemory(): void {
   let sum = 0;
   let most = 0;
   let largest = connections[0];
   connections.forEach((connection) => {
-    sum += holds(connection);
-    most = Math.max(most, allowed(connection));
-    if (holds(connection) >= holds(largest)) largest = connection;
+    sum += memoryOf(connection);
+    most = Math.max(most, largestInput(connection));
+    if (memoryOf(connection) >= memoryOf(largest)) largest = connection;
   });
-  if (sum > Max.HELD + 3 * most) drop(largest);
+  if (sum > Max.MEMORY + 3 * most) drop(largest);
 }
 
 /**
@@ -494,19 +544,13 @@ function alive(connection: Connection): boolean {
   if (writable(connection._fd)) return true;
   // Should it be alive and only the Wi-Fi down, nobody must hear it.
   dev.shutdown(connection._fd, 0);
-  park(zombies, connection._fd);
-  over(connection);
+  setAside(zombies, connection._fd);
+  gone(connection);
   return false;
 }
 
-/** Lets bytes follow when those before have been written. */
-function send(connection: Connection, piece: string | Uint8Array): void {
-  connection._rest = typeof piece === 'string' ? utf8Bytes(piece) : piece;
-  progress(connection);
-}
-
-/** From now on the client has its time again. */
-function progress(connection: Connection): void {
+/** The client has all its time again. */
+function restartTimeout(connection: Connection): void {
   connection._deadline = now + connection._server._limits.requestTimeoutSeconds * 1000;
 }
 
@@ -514,23 +558,17 @@ function progress(connection: Connection): void {
 function flush(connection: Connection): boolean {
   if (connection._fd < 0) return false;
   while (connection._out || connection._rest.length) {
-    const room = Max.WRITE - connection._out.length;
+    const room = Max.CHUNK - connection._out.length;
     if (room > 0) {
       connection._out += latin1(connection._rest.subarray(0, room));
       connection._rest = after(connection._rest, room);
     }
-    dev.write(connection._fd, connection._out.slice(0, Max.WRITE));
+    dev.write(connection._fd, connection._out.slice(0, Max.CHUNK));
     if (dev.errno) return false;
-    connection._out = connection._out.slice(Max.WRITE);
-    progress(connection);
+    connection._out = connection._out.slice(Max.CHUNK);
+    restartTimeout(connection);
   }
   return true;
-}
-
-/** Whether an fd could send now: a probe that sends nothing. */
-function writable(fd: number): boolean {
-  dev.write(fd, '');
-  return !dev.errno;
 }
 
 /**
@@ -547,31 +585,15 @@ function end(connection: Connection): void {
   let taken;
   dev.close(fd); // calls close_cb
   reused.forEach((zombie) => {
-    if (!writable(zombie)) {
-      remove(zombies, zombie);
-      dev.close(zombie);
-    }
+    if (!writable(zombie)) dev.close(zombie); // its close_cb removes it
   });
   while ((taken = socket()) >= 0 && taken !== fd) lower.push(taken);
-  if (taken === fd) park(parked, fd);
+  if (taken === fd) setAside(parked, fd);
   while (lower.length) dev.close(lower.pop()!);
 }
 
-/** Keeps a fd out of use until the driver closes it; of its connection the driver keeps nothing. */
-function park(fds: number[], fd: number): void {
-  const socket = dev.get(fd);
-  fds.push(fd);
-  socket.read_cb = undefined;
-  socket.close_cb = () => {
-    remove(fds, fd);
-    checkAt = 0;
-  };
-}
-
-// ------------------------------------------------------------------------------------------------------------ request
-
-/** A connection is over: its iterators are told. */
-function leave(connection: Connection): void {
+/** Forgets a connection that is gone; its iterators are told. */
+function dispose(connection: Connection): void {
   const left = connection._stage || connection._work;
   remove(connections, connection);
   try {
@@ -583,64 +605,31 @@ function leave(connection: Connection): void {
 
 /** Makes a connection ready for its next request. */
 function begin(connection: Connection): void {
-  connection._count++;
+  connection._requests++;
   connection._state = State.IDLE;
   connection._head = connection._method = connection._path = '';
   connection._got = connection._headBytes = 0;
   connection._keep = false;
 }
 
-/** One bounded step of a connection. */
-function step(connection: Connection): void {
-  if (!alive(connection)) return;
-  if (now > connection._deadline) {
-    if (connection._state && connection._state < State.HANDLER) fail(connection, 408);
-    else end(connection);
-    return;
-  }
-  if (connection._stage && connection._state < State.DRAIN && reader !== connection) return connection._stage.next();
-  switch (connection._state) {
-    case State.IDLE:
-      if (!connection._in.length) return;
-      connection._state = State.HEAD;
-      progress(connection);
-      // falls through
-    case State.HEAD:
-      if (!readHead(connection)) return;
-      // falls through
-    case State.BODY:
-      if (!readBody(connection)) return;
-      // falls through
-    case State.HANDLER:
-      if (!handle(connection)) break;
-      // falls through
-    case State.ANSWER:
-      if (!answerOn(connection)) break;
-      return finish(connection);
-    case State.DRAIN:
-      if (connection._in.length) connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
-      connection._in = NO_BYTES;
-      return;
-  }
-  // The answer takes its time: another client may be heard meanwhile.
-  if (reader === connection && !connection._drainUntil && !connection._keep && !connection._stage) seal(connection);
-}
+// ------------------------------------------------------------------------------------------------------------ request
 
 /** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
 function readHead(connection: Connection): boolean {
   const { maxRequestLineSize, maxHeaderBytes } = connection._server._limits;
-  const bytes = connection._in.subarray(0, Max.WRITE);
+  const bytes = connection._in.subarray(0, Max.CHUNK);
   // Empty lines before the request are ignored: RFC 9112, section 2.2. "*" matches at once, "+" would search the whole head.
   const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]*/, '');
-  const line = (head + '\r').indexOf('\r');
-  connection._headBytes = head.length;
-  const end = head.indexOf('\r\n\r\n');
-  connection._in = after(connection._in, end < 0 ? bytes.length : bytes.length - head.length + end + 4);
-  // Without its end, up to three characters of that may have come. In a whole head a line feed alone fits into no line.
-  const status = line > maxRequestLineSize ? 414
-    : (end < 0 ? head.length - 3 : end) - line > maxHeaderBytes ? 431
-    : end >= 0 ? parse(connection, head.slice(0, end).split('\r\n'))
-    : /[^\r]\n/.test(head.slice(~bytes.length)) ? 400 : 0; // in the new bytes and the one before them
+  const lineLength = (head + '\r').indexOf('\r');
+  const headEnd = head.indexOf('\r\n\r\n');
+  connection._headBytes = headEnd < 0 ? head.length : headEnd + 4;
+  connection._in = after(connection._in, bytes.length - head.length + connection._headBytes);
+  // While the end has not come, up to three characters of it may have. A bare line feed is 400: parse() finds it in a whole head; before,
+  // it is looked for in the new bytes and the one before them.
+  const status = lineLength > maxRequestLineSize ? 414
+    : (headEnd < 0 ? head.length - 3 : headEnd) - lineLength > maxHeaderBytes ? 431
+    : headEnd >= 0 ? parse(connection, head.slice(0, headEnd).split('\r\n'))
+    : /[^\r]\n/.test(head.slice(~bytes.length)) ? 400 : 0;
   if (status) fail(connection, status);
   return connection._state === State.BODY;
 }
@@ -657,9 +646,9 @@ function parse(connection: Connection, lines: string[]): number {
   const headers = parseHeaders(lines);
   if (!headers) return 400;
   const { 'content-length': length = '0' } = headers;
-  const modern = request[5] !== '0';
+  const http11 = request[5] !== '0';
   if ('transfer-encoding' in headers) return 501;
-  if (!/^\d+$/.test(length) || (modern && !('host' in headers))) return 400;
+  if (!/^\d+$/.test(length) || (http11 && !('host' in headers))) return 400;
   if (+length > maxBodyBytes) return 413;
   connection._method = request[1];
   connection._path = path;
@@ -667,11 +656,11 @@ function parse(connection: Connection, lines: string[]): number {
   connection._headers = headers;
   connection._head = '';
   connection._body = new Uint8Array(+length);
-  bound();
-  if (!connection._deadline) return 503;
-  connection._keep = modern && !/close/i.test(headers.connection);
+  limitMemory();
+  if (!connection._deadline) return 503; // its body was too much
+  connection._keep = http11 && !/close/i.test(headers.connection);
   connection._state = State.BODY;
-  if (modern && +length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+  if (http11 && +length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
   return 0;
 }
 
@@ -679,7 +668,7 @@ function parse(connection: Connection, lines: string[]): number {
 function parseHeaders(lines: string[]): RequestHeaders | null {
   const headers: RequestHeaders = Object.create(null);
   for (let i = 1; i < lines.length; i++) {
-    const header = HEADER_LINE.exec(lines[i]);
+    const header = FIELD_LINE.exec(lines[i]);
     if (!header) return null;
     const name = header[1].toLowerCase();
     if (name in headers && name === 'host') return null; // content-length: "1, 1" is no number
@@ -711,7 +700,7 @@ function handle(connection: Connection): boolean {
     reply = connection._server._dispatch(connection);
     if (isIterator(reply)) {
       connection._work = reply;
-      connection._keep = false;
+      connection._keep = false; // it takes its time, and so will not be the reader any more
       return false;
     }
   }
@@ -720,8 +709,6 @@ function handle(connection: Connection): boolean {
 }
 
 // -------------------------------------------------------------------------------------------------------------- reply
-
-const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
 
 /** An answer to a request. */
 export class Response {
@@ -737,8 +724,8 @@ export class Response {
   declare _stage?: Stage;
   /** @internal Bytes of a body that is an iterator, if they are known. */
   declare _length?: number;
-  /** @internal Makes the answer when the request is known. */
-  declare _for?: (requestHeaders: RequestHeaders) => Response;
+  /** @internal Makes the response that is sent, when the request's headers are known. */
+  declare _resolve?: (requestHeaders: RequestHeaders) => Response;
 
   /**
    * @param body text (sent as UTF-8), bytes, an iterator of both that is sent as it comes and ended by closing, or any other
@@ -764,10 +751,11 @@ export class Response {
   }
 }
 
+/** What all that fails is answered with. */
 const failure = (status: number, headers?: { [name: string]: string }, message?: string) =>
   new Response(message || '' + status, status, '', headers);
 
-/** The one way for a request to fail. */
+/** Fails a request that has not reached its handler. */
 function fail(connection: Connection, status: number, headers?: { [name: string]: string }): void {
   answer(connection, failure(status, headers));
 }
@@ -776,43 +764,34 @@ function fail(connection: Connection, status: number, headers?: { [name: string]
 function answer(connection: Connection, reply: Reply): void {
   let response = reply instanceof Response ? reply
     : new Response(reply, reply === undefined ? 204 : 200, reply instanceof Uint8Array ? BINARY : '');
-  if (response._for) response = response._for(connection._headers);
+  if (response._resolve) response = response._resolve(connection._headers);
   const { body, status } = response;
-  const bytes: any = typeof body === 'string' ? utf8Bytes(body) : body;
-  const contentless = status === 204 || status === 304;
-  const bodiless = contentless || connection._method === 'HEAD';
+  const bytes: any = toBytes(body);
+  const hasNoContent = status === 204 || status === 304;
+  const sendsNoContent = hasNoContent || connection._method === 'HEAD';
   const streamed = isIterator(bytes);
   const length = streamed ? response._length : bytes.length;
-  if (streamed && bodiless && bytes.return) bytes.return();
-  connection._work = streamed && !bodiless ? bytes : null;
+  if (streamed && sendsNoContent && bytes.return) bytes.return();
+  connection._work = streamed && !sendsNoContent ? bytes : null;
   connection._body = NO_BYTES;
   connection._stage = response._stage;
   connection._drainUntil = +(connection._state < State.HANDLER);
-  // Where there are dead connections the server has to end this one, see end().
-  connection._keep = connection._keep && reader === connection && length < Max.AT_ONCE && !zombies.length
-    && connection._count < Max.REQUESTS && now - connection._since < Ms.KEEP;
+  // Where there are zombies the server has to end this connection, see end().
+  connection._keep = connection._keep && !connection._drainUntil && reader === connection && length < Max.AT_ONCE && !zombies.length
+    && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP;
   connection._state = State.ANSWER;
-  connection._out = headOf(response, contentless, length, connection._keep);
-  connection._rest = streamed || bodiless ? NO_BYTES : bytes;
-  progress(connection);
+  connection._out = headOf(response, hasNoContent, length, connection._keep);
+  connection._rest = streamed || sendsNoContent ? NO_BYTES : bytes;
+  restartTimeout(connection);
   log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
 
-/** debug() may be the program's, and throw. */
-function log(server: Server, message: unknown): void {
-  try {
-    server.debug(message);
-  } catch (e) {
-    console.error(e);
-  }
-}
-
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
-function headOf({ body, status, contentType, headers }: Response, contentless: boolean, length: number | undefined, keep: boolean): string {
+function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, keep: boolean): string {
   let head = 'HTTP/1.1 ' + status + ' \r\n';
   for (const name in headers) head += name + ': ' + headers[name] + '\r\n';
   if (status > 199) {
-    if (!contentless) {
+    if (!hasNoContent) {
       if (contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType))) contentType += '; charset=utf-8';
       head += 'content-type: ' + contentType + '\r\n';
       if (length !== undefined) head += 'content-length: ' + length + '\r\n';
@@ -823,7 +802,7 @@ function headOf({ body, status, contentType, headers }: Response, contentless: b
 }
 
 /** Writes what there is, then asks for more. True when that was all. */
-function answerOn(connection: Connection): boolean {
+function continueAnswer(connection: Connection): boolean {
   if (!flush(connection)) {
     connection._keep = false;
   } else if (!connection._work) {
@@ -835,7 +814,10 @@ function answerOn(connection: Connection): boolean {
       return true;
     }
     if (piece.value === undefined) connection._deadline = Infinity; // the client waits for the program
-    else send(connection, piece.value);
+    else {
+      connection._rest = toBytes(piece.value);
+      restartTimeout(connection);
+    }
   }
   return false;
 }
@@ -843,7 +825,7 @@ function answerOn(connection: Connection): boolean {
 function finish(connection: Connection): void {
   if (connection._stage) {
     if (reader === connection) {
-      unheard(connection, 0);
+      stopHearing(connection, 0);
       upgraded = connection;
     }
   } else if (connection._keep) {
@@ -863,25 +845,11 @@ function drain(connection: Connection): void {
   connection._deadline = now + Ms.QUIET;
 }
 
-/** @internal What websocket.ts builds upon. */
-export const _seam = {
-  _after: after,
-  _bound: bound,
-  _checkUtf8: checkUtf8,
-  _concat: concat,
-  _drain: drain,
-  _end: end,
-  _failure: failure,
-  _flush: flush,
-  _isIterator: isIterator,
-  _log: log,
-  _merge: merge,
-  _NO_BYTES: NO_BYTES,
-  _progress: progress,
-  _utf8Bytes: utf8Bytes,
-  /** The connection beside which no other can be upgraded. */
-  _upgraded: () => upgraded,
-};
+function discard(connection: Connection): void {
+  const rest = connection._stage ? connection._stage._drain() : NO_BYTES;
+  if (rest.length < connection._in.length) connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
+  connection._in = rest;
+}
 
 // -------------------------------------------------------------------------------------------------------------- files
 
@@ -892,7 +860,7 @@ declare function require(name: 'fs'): {
   close(fd: number): void;
 };
 
-/** Each with the extensions that differ from its name: a text, in which no extension can meet a property of Object. */
+/** Content types, each with the extensions that are not its subtype. One text: in an object the extension "constructor" would be found. */
 const CONTENT_TYPES = 'text/html text/css text/plain.txt text/javascript.js.mjs application/json application/wasm image/png image/gif '
   + 'image/webp image/svg+xml.svg image/jpeg.jpg image/x-icon.ico font/woff2';
 
@@ -944,7 +912,7 @@ function fileBody(path: string, left: number, bufferSize: number): BodyIterator 
  */
 export const FileResponse = function (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) {
   const response = new Response('', 200, contentType, headers);
-  response._for = (requestHeaders) => {
+  response._resolve = (requestHeaders) => {
     let name = path + '.gz';
     let size = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(name) : -1;
     const zipped = size >= 0;
@@ -963,10 +931,39 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 
 // ------------------------------------------------------------------------------------------------------------- server
 
-/** Puts into `all` what `more` has. */
-function merge(all: any, more: any): any {
-  for (const name in more) if (more[name] !== undefined) all[name] = more[name];
-  return all;
+/** One bounded step of a connection. */
+function step(connection: Connection): void {
+  if (!alive(connection)) return;
+  if (now > connection._deadline) {
+    if (connection._state && connection._state < State.HANDLER) fail(connection, connection._deadline ? 408 : 503);
+    else end(connection);
+    return;
+  }
+  // After a 101; on stock firmware once its answer is out and finish() has made room for the next reader.
+  if (connection._stage && connection._state < State.DRAIN && reader !== connection) return connection._stage.next();
+  switch (connection._state) {
+    case State.IDLE:
+      if (!connection._in.length) return;
+      connection._state = State.HEAD;
+      restartTimeout(connection);
+      // falls through
+    case State.HEAD:
+      if (!readHead(connection)) return;
+      // falls through
+    case State.BODY:
+      if (!readBody(connection)) return;
+      // falls through
+    case State.HANDLER:
+      if (!handle(connection)) break;
+      // falls through
+    case State.ANSWER:
+      if (!continueAnswer(connection)) break;
+      return finish(connection);
+    case State.DRAIN:
+      return discard(connection);
+  }
+  // The answer takes its time: the next client may be heard meanwhile. Of those that are drained, kept or upgraded finish() takes care.
+  if (reader === connection && !connection._drainUntil && !connection._keep && !connection._stage) seal(connection);
 }
 
 /**
@@ -1037,8 +1034,8 @@ export class Server {
   start(port?: number): Iterator<undefined> {
     port = port || 80;
     dev = this._limits.netdev;
-    lastStep = millis();
-    giveUp(1); // the listening socket needs a PCB for a moment
+    lastMillis = millis();
+    releaseHeld(1); // the listening socket needs a PCB for a moment
     checkAt = 0;
     const fd = dev.socket('AF_INET', 'STREAM');
     const listening = dev.get(fd);
@@ -1058,10 +1055,10 @@ export class Server {
   next(): IteratorResult<undefined> {
     if (this._fd < 0) return DONE;
     const time = millis();
-    now += Math.min(time - lastStep, Max.PASS);
-    lastStep = time;
+    now += Math.min(time - lastMillis, Ms.PASS);
+    lastMillis = time;
     admit(this._limits.reserve);
-    // To allocate is the one way to have the collector called.
+    // To allocate is the one way to have the collector called. The result, 0, is used, or the minifier would drop it all.
     if (uncollected > Max.COLLECT) uncollected = new Uint8Array(Max.COLLECT).length - Max.COLLECT;
     for (let i = connections.length; i--;) {
       const connection = connections[i];
@@ -1069,7 +1066,7 @@ export class Server {
       if (!connection || connection._server !== this) continue;
       try {
         if (connection._fd >= 0) step(connection);
-        else leave(connection);
+        else dispose(connection);
       } catch (error) {
         log(this, error);
         if (connection._state === State.ANSWER) end(connection);
@@ -1099,9 +1096,9 @@ export class Server {
     connections.slice().forEach((connection) => {
       if (connection._server !== this) return;
       if (connection._fd >= 0 && alive(connection)) end(connection);
-      leave(connection);
+      dispose(connection);
     });
-    giveUp(held.length);
+    releaseHeld(held.length);
     dev.close(this._fd);
     this._fd = -1;
   }
@@ -1153,3 +1150,23 @@ export function run(): void {
     if (!iterators.length) clearInterval(timer);
   }, 0);
 }
+
+/** @internal What websocket.ts builds upon. */
+export const _seam = {
+  _after: after,
+  _limitMemory: limitMemory,
+  _checkUtf8: checkUtf8,
+  _concat: concat,
+  _drain: drain,
+  _end: end,
+  _failure: failure,
+  _flush: flush,
+  _isIterator: isIterator,
+  _log: log,
+  _merge: merge,
+  _NO_BYTES: NO_BYTES,
+  _restartTimeout: restartTimeout,
+  _utf8Bytes: utf8Bytes,
+  /** The connection beside which no other can be upgraded. */
+  _upgraded: () => upgraded,
+};

@@ -1,10 +1,14 @@
 /**
  * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
- * The file reads top to bottom in the order in which data flows: upgrade, frames in, messages, handler, frames out, closing.
+ * The file reads top to bottom in the order in which data flows: upgrade, the socket (whose methods name what follows), frames in,
+ * messages, handler, frames out, closing.
  */
 import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, _seam } from './ehttpserver';
 
-const { _after, _bound, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _log, _merge, _NO_BYTES, _progress, _utf8Bytes, _upgraded } = _seam;
+const {
+  _after, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _merge, _NO_BYTES, _restartTimeout, _upgraded,
+  _utf8Bytes,
+} = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
 
@@ -46,7 +50,7 @@ export interface Steps<T> {
 export interface WebSocketOptions extends ServerOptions {
   /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
   maxMessageBytes?: number;
-  /** Seconds between two pings; a client that leaves two unanswered is dropped. Default 20. */
+  /** Seconds between two pings; a client that leaves two unanswered is dropped. 0: none. Default 20. */
   pingSeconds?: number;
   /** Origins that may connect beside the server's own, such as 'http://example.com'; '*' for all. Default none. */
   origins?: string[];
@@ -80,7 +84,7 @@ const enum Max {
 const enum Code { NORMAL = 1000, PROTOCOL = 1002, NONE = 1005, LOST = 1006, BAD_DATA = 1007, TOO_BIG = 1009, FAILED = 1011 }
 
 const WAIT = { done: false } as IteratorResult<undefined, any>;
-const ITERATOR = typeof Symbol === 'function' ? Symbol.iterator : '@@iterator' as any;
+const ITERATOR = typeof Symbol === 'function' ? Symbol.iterator : '@@iterator' as any; // ES5 has no symbols
 
 /** The limits of a socket's server. */
 const limitsOf = (ws: WebSocket) => ws._connection._server._limits as Limits;
@@ -102,7 +106,7 @@ function steps<T>(value: () => T | undefined): Steps<T> {
 /** The members of a comma-separated header: RFC 9110, section 5.6.1. */
 const members = (header = '') => header.split(/[ \t,]+/);
 
-const hasToken = (header: string | undefined, token: string) => members((header || '').toLowerCase()).indexOf(token) >= 0;
+const hasToken = (header: string | undefined, token: string) => members(header && header.toLowerCase()).indexOf(token) >= 0;
 
 /** The request that is being answered, if it asks for a WebSocket. */
 let request: Connection | null;
@@ -130,6 +134,8 @@ function upgrade(server: Server, handler: WebSocketHandler): Response {
   return response;
 }
 
+// ------------------------------------------------------------------------------------------------------------ socket
+
 /** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
 export class WebSocket {
   /** True once a close frame went either way, or the connection is lost. */
@@ -155,14 +161,17 @@ export class WebSocket {
   declare _byFrame: boolean;
   /** @internal */ declare _frame?: Frame;
 
-  /** @internal The frame that comes: first byte, mask, where its payload goes, bytes so far; without a target there is none. */
+  /**
+   * @internal The frame that comes: first byte (its bit 128: FIN, bit 8: a control frame), mask, where its payload goes, bytes so far;
+   * without a target there is none.
+   */
   declare _first: number;
   /** @internal */ declare _mask: Uint8Array;
   /** @internal */ declare _target?: Uint8Array;
   /** @internal */ declare _got: number;
   /** @internal The message that comes into the connection's _body: opcode (0: none), bytes so far, how far they are UTF-8. */
   declare _type: number;
-  /** @internal */ declare _count: number;
+  /** @internal */ declare _length: number;
   /** @internal */ declare _utf8: number;
 
   /** @internal Bytes ever queued. */
@@ -191,12 +200,12 @@ export class WebSocket {
       }
       connection._deadline = Infinity;
     }
-    count(this);
+    updateBuffered(this);
     goOn(this);
     if (millis() > this._pingAt) ping(this);
   }
 
-  /** @internal The connection is over: what had come is read, the handler sees the end once, and is ended. */
+  /** @internal The connection is gone, or the socket closed and all is out: what had come is read, the handler sees the end once, and is ended. */
   return(): void {
     let left = -1;
     while (!this.closed && left !== this._connection._in.length) {
@@ -205,15 +214,15 @@ export class WebSocket {
     }
     const work = this._work;
     this._work = undefined;
-    closed(this, Code.LOST);
+    noteClosed(this, Code.LOST);
     if (work && !work.next().done && work.return) work.return();
   }
 
-  /** @internal 1 when they end just with a frame, or begin one, or go on with a text; 0 inside a frame of bytes; -1 when no frame can begin there. */
+  /** @internal 1: the bytes end with a frame, begin one, or go on with its text. 0: they may be inside a frame of bytes. -1: no frame fits. */
   _claim(data: Uint8Array): number {
     const known = this._connection._in.length;
     const bytes = _concat(this._connection._in, data);
-    let at = this._target ? this._target.length - this._got : 0;
+    let at = payloadLeft(this);
     let claim = 0;
     if (at && this._type === Opcode.TEXT && !(this._first & 8)) {
       // Somebody else's bytes would not go on as UTF-8.
@@ -231,6 +240,17 @@ export class WebSocket {
     return at > bytes.length ? claim : 1;
   }
 
+  /** @internal What comes after the end is skipped frame by frame, so that it can be told from others' bytes to its end. */
+  _drain(): Uint8Array {
+    const { _in } = this._connection;
+    let at = payloadLeft(this);
+    for (let length; at < _in.length && (length = payloadSize(_in.subarray(at))) !== -1;) at += headSize(_in[at + 1] & 127) + length;
+    this._target = _NO_BYTES;
+    this._got = Math.min(_in.length - at, 0);
+    this._type = 0;
+    return _after(_in, at);
+  }
+
   /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
   recv(): Steps<string | Uint8Array | null> {
     return steps(() => {
@@ -243,11 +263,12 @@ export class WebSocket {
    * and does the protocol itself, pings, fragments and closing included.
    */
   recvFrame(): Steps<Frame | null> {
-    // What has come of a message is its first frame.
-    if (this._whole || this._count) this._frame = { fin: this._whole, opcode: this._type, payload: this._connection._body.subarray(0, this._count) };
+    const { _whole, _type, _length, _connection } = this;
+    // What has come of a message becomes its first frame.
+    if (_whole || _length) this._frame = { fin: _whole, opcode: _type, payload: _connection._body.subarray(0, _length) };
     this._byFrame = true;
     this._whole = false;
-    this._type = this._count = 0;
+    this._type = this._length = 0;
     return steps(() => {
       const frame = this._frame;
       if (frame) {
@@ -277,12 +298,16 @@ export class WebSocket {
     return queue(this, Opcode.BINARY, bytes);
   }
 
-  /** See {@link send}; at most 125 bytes, default none. */
+  /**
+   * See {@link send}.
+   * @param bytes at most 125, default none
+   * @throws Error when there are more
+   */
   sendPing(bytes?: Uint8Array): Steps<true> {
     return queue(this, Opcode.PING, bytes);
   }
 
-  /** See {@link send}; at most 125 bytes, default none. Pings are answered without it, but to {@link recvFrame}. */
+  /** As {@link sendPing}. Needed only with {@link recvFrame}: else pings are answered by themselves. */
   sendPong(bytes?: Uint8Array): Steps<true> {
     return queue(this, Opcode.PONG, bytes);
   }
@@ -290,17 +315,19 @@ export class WebSocket {
   /**
    * Closes the socket: RFC 6455, section 7.
    * @param code default 1000
-   * @param reason at most 123 bytes as UTF-8
+   * @param reason at most 123 bytes as UTF-8. Default none
+   * @returns an iterator that ends at once: the close frame follows what was queued before
+   * @throws Error when the reason is longer
    */
   sendClose(code?: number, reason?: string): Steps<true> {
     close(this, code || Code.NORMAL, reason);
-    return steps(() => this.closed || undefined);
+    return steps(() => true);
   }
 }
 
 const defaults = WebSocket.prototype;
 defaults.closed = defaults._byFrame = defaults._whole = false;
-defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = defaults._count = defaults._utf8 = defaults._queued
+defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = defaults._length = defaults._utf8 = defaults._queued
   = defaults._pings = 0;
 
 // --------------------------------------------------------------------------------------------------------- frames in
@@ -310,7 +337,7 @@ function read(ws: WebSocket): void {
   const connection = ws._connection;
   if (ws._whole && ws.onmessage) ws.onmessage(take(ws)); // it was set late
   const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
-  if (ws._frame || (ws._whole && isData) || (!ws._target && !readHead(ws))) return;
+  if (ws._frame || (ws._whole && isData) || (!ws._target && !readFrameHead(ws))) return;
   const target = ws._target!;
   const got = ws._got;
   const bytes = connection._in.subarray(0, Math.min(target.length - got, Max.STEP));
@@ -327,6 +354,9 @@ function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Arr
   for (let i = bytes.length; i--;) payload[i] = bytes[i] ^ _mask[_got + i & 3];
   return payload;
 }
+
+/** Bytes of the present frame's payload that are to come. */
+const payloadLeft = ({ _target, _got }: WebSocket) => _target ? _target.length - _got : 0;
 
 /** Bytes of a frame's head, mask included, by the short form of its length. */
 const headSize = (length: number) => length > 126 ? 14 : length > 125 ? 8 : 6;
@@ -348,11 +378,11 @@ function payloadSize(input: Uint8Array): number {
 }
 
 /** Reads the head of a frame and makes room for its payload. False when it is not whole, or wrong: then the socket is closed. */
-function readHead(ws: WebSocket): boolean {
+function readFrameHead(ws: WebSocket): boolean {
   const input = ws._connection._in;
   const first = input[0];
   const length = payloadSize(input);
-  // The first frame of a message has its type, the others have none.
+  // The first frame of a message has its type, the others have none. (When nothing has come the remainder is NaN, which is not below 8.)
   if (length < -1 || (first % 16 < 8 && !ws._byFrame && !(first & 15) === !ws._type)) return close(ws, Code.PROTOCOL);
   return length >= 0 && beginFrame(ws, first, length, input.subarray(headSize(input[1] & 127) - 4));
 }
@@ -360,7 +390,7 @@ function readHead(ws: WebSocket): boolean {
 /** @param rest the mask and what follows */
 function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Array): boolean {
   const connection = ws._connection;
-  const end = ws._count + length;
+  const end = ws._length + length;
   if (!(first & 8) && end > ws._maxBytes) return close(ws, Code.TOO_BIG);
   ws._first = first;
   if (first & 8) {
@@ -372,12 +402,12 @@ function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Arr
       ws._type = first & 15;
       connection._body = new Uint8Array(first > 127 ? length : ws._maxBytes); // one for all frames of the message
     }
-    ws._target = connection._body.subarray(ws._count, end);
+    ws._target = connection._body.subarray(ws._length, end);
   }
   ws._got = 0;
   ws._mask = new Uint8Array(rest.subarray(0, 4));
   connection._in = _after(rest, 4);
-  _bound();
+  _limitMemory();
   return true;
 }
 
@@ -386,7 +416,7 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
   ws._target = undefined;
   if (opcode === Opcode.PONG) ws._pings = 0;
   if (ws._byFrame) ws._frame = { fin: ws._first > 127, opcode, payload };
-  else if (opcode === Opcode.CLOSE) closedByClient(ws, payload);
+  else if (opcode === Opcode.CLOSE) receiveClose(ws, payload);
   else if (opcode === Opcode.PING) ws.sendPong(payload);
   else if (opcode < 8) endData(ws, payload.length);
 }
@@ -394,7 +424,7 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
 // ---------------------------------------------------------------------------------------------------------- messages
 
 function endData(ws: WebSocket, length: number): void {
-  ws._count += length;
+  ws._length += length;
   if (ws._first < 128) return;
   if (ws._utf8) close(ws, Code.BAD_DATA); // it ends within a character
   else if (ws.onmessage) ws.onmessage(take(ws));
@@ -405,10 +435,10 @@ function endData(ws: WebSocket, length: number): void {
 function take(ws: WebSocket): string | Uint8Array {
   const { _body } = ws._connection;
   // Of one that came in fragments, not all that there was room for.
-  const bytes = ws._count < _body.length ? new Uint8Array(_body.subarray(0, ws._count)) : _body;
+  const bytes = ws._length < _body.length ? new Uint8Array(_body.subarray(0, ws._length)) : _body;
   const message = ws._type === Opcode.TEXT ? new TextDecoder().decode(bytes) : bytes;
   ws._connection._body = _NO_BYTES;
-  ws._type = ws._count = 0;
+  ws._type = ws._length = 0;
   ws._whole = false;
   return message;
 }
@@ -451,21 +481,19 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
   head[0] = 128 | opcode;
-  const open = !ws.closed && connection._deadline; // 0: it ends at the next step
-  if (open && ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) {
-    connection._deadline = 0;
-  } else if (open) {
-    if (!ws.bufferedAmount) _progress(connection);
+  if (!ws.closed && ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) connection._deadline = 0;
+  if (!ws.closed && connection._deadline) { // 0: it is dropped
+    if (!ws.bufferedAmount) _restartTimeout(connection);
     connection._rest = _concat(connection._rest, _concat(new Uint8Array(head), payload));
     ws._queued += head.length + length;
-    count(ws);
-    _bound();
+    updateBuffered(ws);
+    _limitMemory();
   }
   const end = ws._queued;
   return steps(() => ws.closed || ws._queued - ws.bufferedAmount >= end || undefined);
 }
 
-const count = (ws: WebSocket) => ws.bufferedAmount = ws._connection._out.length + ws._connection._rest.length;
+const updateBuffered = (ws: WebSocket) => ws.bufferedAmount = ws._connection._out.length + ws._connection._rest.length;
 
 function schedulePing(ws: WebSocket): void {
   ws._pingAt = millis() + (limitsOf(ws).pingSeconds * 1000 || Infinity);
@@ -479,8 +507,8 @@ function ping(ws: WebSocket): void {
 
 // ----------------------------------------------------------------------------------------------------------- closing
 
-/** The client's close frame: RFC 6455, sections 5.5.1 and 7.4. */
-function closedByClient(ws: WebSocket, payload: Uint8Array): void {
+/** The client has sent its close frame: RFC 6455, sections 5.5.1 and 7.4. */
+function receiveClose(ws: WebSocket, payload: Uint8Array): void {
   const { length } = payload;
   const code = length ? payload[0] << 8 | payload[1] : Code.NONE;
   if (length === 1 || (length && !(code > 2999 ? code < 5000 : code > 999 && code < 1015 && (code < 1004 || code > 1006)))) {
@@ -490,7 +518,7 @@ function closedByClient(ws: WebSocket, payload: Uint8Array): void {
   } else {
     queue(ws, Opcode.CLOSE, payload.subarray(0, 2));
     ws._then = _end;
-    closed(ws, code);
+    noteClosed(ws, code);
   }
 }
 
@@ -499,12 +527,13 @@ function close(ws: WebSocket, code: number, reason?: string): false {
   if (!ws.closed) {
     queue(ws, Opcode.CLOSE, _concat(new Uint8Array([code >> 8, code]), _utf8Bytes(reason || '')));
     ws._then = _drain;
-    closed(ws, code);
+    noteClosed(ws, code);
   }
   return false;
 }
 
-function closed(ws: WebSocket, code: number): void {
+/** From now on the socket is closed for the program. */
+function noteClosed(ws: WebSocket, code: number): void {
   if (ws.closed) return;
   ws.closed = true;
   ws.closeCode = code;
@@ -548,7 +577,7 @@ proto._dispatch = function (this: Server, connection: Connection) {
   request = asksForWebSocket(connection) ? connection : null;
   if (request) connection._method = 'WEBSOCKET';
   const reply = base._dispatch.call(this, connection);
-  // A path that is known only for something else is unknown here.
+  // Known for something else only: to a WebSocket that is 404. Known for WebSockets only: upgrade() says so, as this is no handshake.
   return !(reply instanceof Response) || reply.status !== 405 ? reply : request ? _failure(404)
     : reply.headers.allow === 'WEBSOCKET' ? upgrade(this, null as any) : reply;
 };

@@ -1,6 +1,16 @@
 /**
  * ehttpserver: a non-blocking HTTP/1.1 server for Kaluma on the Raspberry Pi Pico W, exposed as a generator.
- * The file reads top to bottom in the order in which data flows.
+ * The file reads top to bottom in the order in which data flows; a section calls a later one only to hand on what flows.
+ *
+ * Words of the board's network:
+ *   fd       the driver's number of a socket; it has 16
+ *   PCB      lwIP's record of a connection; it has five
+ *   reader   the one client that may send, where the driver does not say whose bytes it hands over
+ *   sealed   a connection whose client can receive its answer, but not send any more
+ *   held     a PCB that a socket of ours has, so that no client gets it; released when one may come in
+ *   parked   an fd that is kept out of use, as a late FIN would close whoever has it by then
+ *   zombie   an fd whose client has reset the connection, which the driver does not notice
+ *   kept     a connection that stays for its client's next request (keep-alive)
  */
 /** Request headers: lower-case names; repeated ones joined with ", ". It has no prototype: every name is just a name. */
 export type RequestHeaders = {
@@ -60,7 +70,7 @@ export interface ServerOptions {
     maxHeaderBytes?: number;
     /** Bytes of the request body; above it 413. Default 16384. */
     maxBodyBytes?: number;
-    /** Seconds from a request's first byte to its last (else 408), and without progress of an answer. Default 10. */
+    /** Seconds for a request from its first byte to its last (else 408), and for an answer without progress (else it ends). Default 10. */
     requestTimeoutSeconds?: number;
     /** Connections served at a time; above it 503. Default 5, all that lwIP has. */
     maxParallelConnections?: number;

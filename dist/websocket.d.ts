@@ -1,6 +1,7 @@
 /**
  * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
- * The file reads top to bottom in the order in which data flows: upgrade, frames in, messages, handler, frames out, closing.
+ * The file reads top to bottom in the order in which data flows: upgrade, the socket (whose methods name what follows), frames in,
+ * messages, handler, frames out, closing.
  */
 import { Handler, RequestHeaders, Server, ServerOptions } from './ehttpserver';
 /** RFC 6455, section 5.2. */
@@ -44,7 +45,7 @@ export interface Steps<T> {
 export interface WebSocketOptions extends ServerOptions {
     /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
     maxMessageBytes?: number;
-    /** Seconds between two pings; a client that leaves two unanswered is dropped. Default 20. */
+    /** Seconds between two pings; a client that leaves two unanswered is dropped. 0: none. Default 20. */
     pingSeconds?: number;
     /** Origins that may connect beside the server's own, such as 'http://example.com'; '*' for all. Default none. */
     origins?: string[];
@@ -85,14 +86,20 @@ export declare class WebSocket {
     sendText(text: string): Steps<true>;
     /** See {@link send}. */
     sendBinary(bytes: Uint8Array): Steps<true>;
-    /** See {@link send}; at most 125 bytes, default none. */
+    /**
+     * See {@link send}.
+     * @param bytes at most 125, default none
+     * @throws Error when there are more
+     */
     sendPing(bytes?: Uint8Array): Steps<true>;
-    /** See {@link send}; at most 125 bytes, default none. Pings are answered without it, but to {@link recvFrame}. */
+    /** As {@link sendPing}. Needed only with {@link recvFrame}: else pings are answered by themselves. */
     sendPong(bytes?: Uint8Array): Steps<true>;
     /**
      * Closes the socket: RFC 6455, section 7.
      * @param code default 1000
-     * @param reason at most 123 bytes as UTF-8
+     * @param reason at most 123 bytes as UTF-8. Default none
+     * @returns an iterator that ends at once: the close frame follows what was queued before
+     * @throws Error when the reason is longer
      */
     sendClose(code?: number, reason?: string): Steps<true>;
 }

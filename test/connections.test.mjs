@@ -432,6 +432,17 @@ for (const firmware of FIRMWARES) {
       board.check();
     });
 
+    test('408 within a body ends the connection: what still comes of the body is not the next request', () => {
+      const { board } = setUp({ firmware, options: { requestTimeoutSeconds: 1 } });
+      const client = connected(board);
+      client.send('POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n0123456789');
+      board.runUntil(() => client.text);
+      client.send(get('/n/inside'));
+      board.runUntil(() => client.ended);
+      assert.equal(client.text, 'HTTP/1.1 408 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n408');
+      board.check();
+    });
+
     test('a client that does not take its answer is closed after requestTimeoutSeconds without progress', () => {
       const { board } = setUp({ firmware });
       const client = connected(board, { window: 5000 });

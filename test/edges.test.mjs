@@ -76,6 +76,27 @@ describe('stock: segments of one pass, when one of the two ends in it', () => {
     board.run(200);
     assert.equal(bodyOf(client).length, 3000);
   });
+  for (const [size, parts] of [[600, 2], [3000, 2], [3000, 7], [5, 11], [0, 2]]) {
+    test(`a socket is closed within a message of ${size} bytes: none of what it still sends (in ${parts} parts) is in an upload`, () => {
+      const { board, client, peer, seen } = stock();
+      const message = frame(BINARY, Buffer.alloc(size, 7));
+      const rest = Buffer.concat([message.subarray(3), message, message, frame(CLOSE, bytes('03e8'))]);
+      client.send(head(20));
+      client.send('0123456789');
+      board.run(5);
+      peer.send(message.subarray(0, 3));
+      board.run(5);
+      seen.ws.sendClose();
+      board.run(5);
+      for (let n = 0; n < parts; n++) {
+        peer.send(rest.subarray(n * rest.length / parts, (n + 1) * rest.length / parts));
+        board.run(20);
+      }
+      client.send('abcdefghij');
+      board.run(50);
+      assert.equal(bodyOf(client), '0123456789abcdefghij');
+    });
+  }
   test('a long text message and an upload of bytes, segment by segment', () => {
     const { board, client, peer, seen } = stock();
     const text = 'abcdefghij'.repeat(500);

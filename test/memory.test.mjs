@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { holdings } from './board/holdings.mjs';
-import { FIRMWARES } from './support/serve.mjs';
+import { FIRMWARES, serve } from './support/serve.mjs';
 import { askUntilAnswered } from './support/strangers.mjs';
 import { BINARY, frame, handshake, PING, serveWebSocket, TEXT } from './support/websocket.mjs';
 
@@ -193,6 +193,41 @@ for (const firmware of FIRMWARES) {
     });
   });
 }
+
+test('stock: a body that does not fit beside what others hold gets 503, and what still comes of it is not a request', () => {
+  const seen = [];
+  const { board } = serve({
+    firmware: 'stock',
+    board: { passMicros: 5000 },
+    options: { maxBodyBytes: 30000 },
+    routes: (server) => {
+      server.route('/slow', 'POST', () => { seen.push('slow'); return never(); });
+      server.route('/up', 'POST', () => { seen.push('up'); });
+      server.route('/inside', 'GET', () => { seen.push('inside'); });
+    },
+  });
+  const connected = () => {
+    const client = board.connect({ port: 80 });
+    board.runUntil(() => client.state === 'open', 12000);
+    return client;
+  };
+  const request = (path, length) => `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`;
+  for (let n = 1; n <= 3; n++) {
+    connected().send(request('/slow', 29500) + 'a'.repeat(29500));
+    board.runUntil(() => seen.length === n, 3000);
+  }
+  const client = connected();
+  board.run(50);
+  client.send(request('/up', 30000));
+  board.run(30);
+  client.send('b'.repeat(9000));
+  board.run(60);
+  client.send(get('/inside'));
+  board.runUntil(() => client.ended);
+  assert.equal(client.text, 'HTTP/1.1 503 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n503');
+  assert.deepEqual(seen, ['slow', 'slow', 'slow']);
+  board.check();
+});
 
 test('routed: of five bodies at the limit the last to begin is told 503, and the other four are answered', () => {
   const { board } = setUp('routed');
