@@ -31,11 +31,12 @@ export type Reply = Response | string | Uint8Array | object | number | boolean |
  * @param headers of the request, names in lower case
  * @param body of the request, whole
  * @param match of the route's regular expression: `match[1]` is its first group
- * @returns the reply, or an iterator (a generator) that is stepped until it returns the reply
+ * @returns the reply; or an iterator (a generator) that is stepped until it returns the reply; or a promise of it (an async function)
+ * @throws what it throws is printed, and answered with 500
  */
 export type Handler<S = any> = (
   this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[],
-) => Reply | Iterator<unknown, Reply>;
+) => Reply | Iterator<unknown, Reply> | PromiseLike<Reply>;
 
 /** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
 export interface NetdevSocket {
@@ -85,7 +86,7 @@ export interface ServerOptions {
   maxParallelConnections?: number;
   /** lwIP's connections (PCBs) to leave alone for the program's own outgoing ones. Default 0. */
   reserve?: number;
-  /** Log with {@link Server.debug}, and tell clients why a handler failed. Default false. */
+  /** Print requests, too, not only errors; and tell clients why a handler failed. Default false. */
   debug?: boolean;
   /** The network driver. Default `global.__netdev`. */
   netdev?: Netdev;
@@ -162,6 +163,17 @@ const utf8Bytes = (text: string) => new TextEncoder().encode(text);
 const toBytes = <T>(data: string | T) => typeof data === 'string' ? utf8Bytes(data) : data;
 
 const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
+
+/** A promise as an iterator: done with its value, or throws, once it is settled. */
+function stepsOf(promise: PromiseLike<any>): Iterator<undefined, any> {
+  const steps: any = { next: () => NOT_DONE };
+  promise.then((value) => {
+    steps.next = () => ({ done: true, value });
+  }, (error) => {
+    steps.next = () => { throw error; };
+  });
+  return steps;
+}
 
 /** Puts into `all` what `more` has. */
 function merge(all: any, more: any): any {
@@ -698,6 +710,7 @@ function handle(connection: Connection): boolean {
     reply = result.value;
   } else {
     reply = connection._server._dispatch(connection);
+    if (reply && reply.then) reply = stepsOf(reply);
     if (isIterator(reply)) {
       connection._work = reply;
       connection._keep = false; // it takes its time, and so will not be the reader any more
@@ -731,11 +744,11 @@ export class Response {
    * @param body text (sent as UTF-8), bytes, an iterator of both that is sent as it comes and ended by closing, or any other
    *   value, sent as JSON. Default ''
    * @param status RFC 9110, section 15. Default 200
-   * @param contentType default 'text/plain', for JSON 'application/json'; where it is text without a parameter, "; charset=utf-8"
-   *   is added
-   * @param headers more of them. Default none
-   * @throws Error when one of them has a line break, another control character, or a character above U+00FF; TypeError for
-   *   what cannot be JSON
+   * @param contentType default 'text/plain', for JSON 'application/json'; "; charset=utf-8" is added to a text type, and to whatever
+   *   is sent from a string or as JSON, unless it has a parameter
+   * @param headers more of them; a content-type among them is sent instead of contentType. Default none
+   * @throws Error when a header has a line break, another control character, or a character above U+00FF (checked again when the
+   *   response goes out), or the status is no number; TypeError for what cannot be JSON
    */
   constructor(body?: unknown, status?: number, contentType?: string, headers?: { [name: string]: string | number }) {
     if (body === undefined) body = '';
@@ -746,9 +759,15 @@ export class Response {
     this.body = body as string;
     this.status = status || 200;
     let all = this.contentType = contentType || 'text/plain';
-    for (const name in headers) all += name + (this.headers[name] = headers[name]);
-    if (/[^\t -~\x80-\xff]/.test(all)) throw new Error('Bad header');
+    for (const name in headers) all += name + (this.headers[name.toLowerCase()] = headers[name]);
+    checked(this.status, all);
   }
+}
+
+/** Refuses what is no status, and in headers what would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
+function checked(status: number, text: string): string {
+  if (!(status > 99) || /[^\t -~\x80-\xff]/.test(text)) throw new Error('Bad status or header');
+  return text;
 }
 
 /** What all that fails is answered with. */
@@ -772,15 +791,15 @@ function answer(connection: Connection, reply: Reply): void {
   const streamed = isIterator(bytes);
   const length = streamed ? response._length : bytes.length;
   if (streamed && sendsNoContent && bytes.return) bytes.return();
-  connection._work = streamed && !sendsNoContent ? bytes : null;
-  connection._body = NO_BYTES;
-  connection._stage = response._stage;
   connection._drainUntil = +(connection._state < State.HANDLER);
   // Where there are zombies the server has to end this connection, see end().
   connection._keep = connection._keep && !connection._drainUntil && reader === connection && length < Max.AT_ONCE && !zombies.length
     && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP;
-  connection._state = State.ANSWER;
   connection._out = headOf(response, hasNoContent, length, connection._keep);
+  connection._state = State.ANSWER;
+  connection._stage = response._stage;
+  connection._work = streamed && !sendsNoContent ? bytes : null;
+  connection._body = NO_BYTES;
   connection._rest = streamed || sendsNoContent ? NO_BYTES : bytes;
   restartTimeout(connection);
   log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
@@ -788,16 +807,17 @@ function answer(connection: Connection, reply: Reply): void {
 
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
 function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, keep: boolean): string {
+  const fields = merge({}, headers);
   let head = 'HTTP/1.1 ' + status + ' \r\n';
-  for (const name in headers) head += name + ': ' + headers[name] + '\r\n';
   if (status > 199) {
     if (!hasNoContent) {
-      if (contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType))) contentType += '; charset=utf-8';
-      head += 'content-type: ' + contentType + '\r\n';
-      if (length !== undefined) head += 'content-length: ' + length + '\r\n';
+      const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
+      if (!fields['content-type']) fields['content-type'] = contentType + (isText ? '; charset=utf-8' : '');
+      if (length !== undefined) fields['content-length'] = length;
     }
-    if (!keep) head += 'connection: close\r\n';
+    if (!keep) fields.connection = 'close';
   }
+  for (const name in fields) head += checked(status, name + ': ' + fields[name]) + '\r\n';
   return head + '\r\n';
 }
 
@@ -934,7 +954,7 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 /** One bounded step of a connection. */
 function step(connection: Connection): void {
   if (!alive(connection)) return;
-  if (now > connection._deadline) {
+  if (now > connection._deadline && (connection._state || !connection._in.length)) {
     if (connection._state && connection._state < State.HANDLER) fail(connection, connection._deadline ? 408 : 503);
     else end(connection);
     return;
@@ -999,8 +1019,10 @@ export class Server {
    * @param method 'GET', 'POST', ... (case matters, as in HTTP)
    * @param handler see {@link Handler}
    * @returns this
+   * @throws Error when the method is not in capitals, or the handler is no function
    */
   route(path: string | RegExp, method: string, handler: Handler<this>): this {
+    if (!/^[A-Z]+$/.test(method) || typeof handler !== 'function') throw new Error('Bad route');
     // A new list: the one so far may be the class's, or of the class above it.
     this._routes = (this._routes || []).concat({
       _path: typeof path === 'string' ? RegExp('^(?:' + path + ')$') : path, _method: method, _handler: handler,
@@ -1103,9 +1125,12 @@ export class Server {
     this._fd = -1;
   }
 
-  /** Logs requests and errors to the console if options.debug is set; override it to log elsewhere. */
+  /**
+   * Prints errors on the console, and requests if options.debug is set; override it to log elsewhere.
+   * @param message a text for a request, with its method, path and status; what was thrown for an error
+   */
   debug(message: unknown): void {
-    if (this._limits.debug) console.log(message);
+    if (this._limits.debug || typeof message !== 'string') console.log(message);
   }
 }
 

@@ -61,8 +61,14 @@ export interface WebSocketOptions extends ServerOptions {
 /**
  * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
  * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
+ * @param path percent-decoded once, without the query
+ * @param headers of the handshake, names in lower case
+ * @param query raw, without the "?"
+ * @param match of the route's regular expression: `match[1]` is its first group
  */
-export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket) => unknown;
+export type WebSocketHandler<S = any> = (
+  this: S, path: string, headers: RequestHeaders, ws: WebSocket, query: string, match: string[],
+) => unknown;
 
 declare function btoa(bytes: Uint8Array): string;
 declare function millis(): number;
@@ -115,7 +121,7 @@ const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
   _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
 
 /** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
-function upgrade(server: Server, handler: WebSocketHandler): Response {
+function upgrade(server: Server, handler?: (ws: WebSocket) => unknown): Response {
   if (!request || request._headers['sec-websocket-version'] !== '13') {
     return _failure(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
   }
@@ -130,7 +136,7 @@ function upgrade(server: Server, handler: WebSocketHandler): Response {
   const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
   if (protocol) answer['sec-websocket-protocol'] = protocol;
   const response = new Response('', 101, '', answer);
-  response._stage = new WebSocket(request, handler);
+  response._stage = new WebSocket(request, handler!);
   return response;
 }
 
@@ -153,7 +159,7 @@ export class WebSocket {
   /** @internal Bytes of input that may wait: those of one message. */
   declare _maxBytes: number;
   /** @internal The handler, until it is called; then what it returned, if that is an iterator. */
-  declare _handler?: WebSocketHandler;
+  declare _handler?: (ws: WebSocket) => unknown;
   /** @internal */ declare _work?: Iterator<unknown>;
   /** @internal The message is whole, and nobody has taken it yet. */
   declare _whole: boolean;
@@ -183,7 +189,7 @@ export class WebSocket {
   declare _then?: (connection: Connection) => void;
 
   /** @internal */
-  constructor(connection: Connection, handler: WebSocketHandler) {
+  constructor(connection: Connection, handler: (ws: WebSocket) => unknown) {
     this._connection = connection;
     this._handler = handler;
     this._maxBytes = limitsOf(this).maxMessageBytes;
@@ -281,11 +287,11 @@ export class WebSocket {
 
   /**
    * Queues a message at once; once the socket is closed, it is dropped.
-   * @param data a string goes out as text, a Uint8Array as binary
+   * @param data a string goes out as text, a Uint8Array as binary, any other value as JSON text
    * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
    */
-  send(data: string | Uint8Array): Steps<true> {
-    return typeof data === 'string' ? this.sendText(data) : this.sendBinary(data);
+  send(data: string | Uint8Array | object | number | boolean | null): Steps<true> {
+    return data instanceof Uint8Array ? this.sendBinary(data) : this.sendText(typeof data === 'string' ? data : JSON.stringify(data));
   }
 
   /** See {@link send}. */
@@ -461,7 +467,7 @@ function stepHandler(ws: WebSocket): void {
   const handler = ws._handler;
   if (handler) {
     ws._handler = undefined;
-    const result = handler.call(connection._server, connection._path, connection._headers, ws);
+    const result = handler(ws);
     connection._headers = null!; // an idle socket takes less memory so
     if (_isIterator(result)) ws._work = result;
   } else if (ws._work && ws._work.next().done) {
@@ -569,8 +575,11 @@ export const WebSocketServer = function (this: any, options?: WebSocketOptions) 
 const base = Server.prototype;
 const proto: Server = WebSocketServer.prototype = Object.create(base);
 
-proto.route = function (this: Server, path: string | RegExp, method: string, handler: Handler) {
-  return base.route.call(this, path, method, method === 'WEBSOCKET' ? function (this: Server) { return upgrade(this, handler as any); } : handler);
+proto.route = function (this: Server, path: string | RegExp, method: string, handler: any) {
+  return base.route.call(this, path, method, method !== 'WEBSOCKET' ? handler
+    : function (this: Server, path: string, query: string, headers: RequestHeaders, _body: Uint8Array, match: string[]) {
+      return upgrade(this, (ws) => handler.call(this, path, headers, ws, query, match));
+    });
 } as any;
 
 proto._dispatch = function (this: Server, connection: Connection) {
@@ -579,7 +588,7 @@ proto._dispatch = function (this: Server, connection: Connection) {
   const reply = base._dispatch.call(this, connection);
   // Known for something else only: to a WebSocket that is 404. Known for WebSockets only: upgrade() says so, as this is no handshake.
   return !(reply instanceof Response) || reply.status !== 405 ? reply : request ? _failure(404)
-    : reply.headers.allow === 'WEBSOCKET' ? upgrade(this, null as any) : reply;
+    : reply.headers.allow === 'WEBSOCKET' ? upgrade(this) : reply;
 };
 
 // ------------------------------------------------------------------------------------------------------------ SHA-1

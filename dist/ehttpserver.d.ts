@@ -27,9 +27,10 @@ export type Reply = Response | string | Uint8Array | object | number | boolean |
  * @param headers of the request, names in lower case
  * @param body of the request, whole
  * @param match of the route's regular expression: `match[1]` is its first group
- * @returns the reply, or an iterator (a generator) that is stepped until it returns the reply
+ * @returns the reply; or an iterator (a generator) that is stepped until it returns the reply; or a promise of it (an async function)
+ * @throws what it throws is printed, and answered with 500
  */
-export type Handler<S = any> = (this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[]) => Reply | Iterator<unknown, Reply>;
+export type Handler<S = any> = (this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[]) => Reply | Iterator<unknown, Reply> | PromiseLike<Reply>;
 /** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
 export interface NetdevSocket {
     /** A client has connected. */
@@ -76,7 +77,7 @@ export interface ServerOptions {
     maxParallelConnections?: number;
     /** lwIP's connections (PCBs) to leave alone for the program's own outgoing ones. Default 0. */
     reserve?: number;
-    /** Log with {@link Server.debug}, and tell clients why a handler failed. Default false. */
+    /** Print requests, too, not only errors; and tell clients why a handler failed. Default false. */
     debug?: boolean;
     /** The network driver. Default `global.__netdev`. */
     netdev?: Netdev;
@@ -109,11 +110,11 @@ export declare class Response {
      * @param body text (sent as UTF-8), bytes, an iterator of both that is sent as it comes and ended by closing, or any other
      *   value, sent as JSON. Default ''
      * @param status RFC 9110, section 15. Default 200
-     * @param contentType default 'text/plain', for JSON 'application/json'; where it is text without a parameter, "; charset=utf-8"
-     *   is added
-     * @param headers more of them. Default none
-     * @throws Error when one of them has a line break, another control character, or a character above U+00FF; TypeError for
-     *   what cannot be JSON
+     * @param contentType default 'text/plain', for JSON 'application/json'; "; charset=utf-8" is added to a text type, and to whatever
+     *   is sent from a string or as JSON, unless it has a parameter
+     * @param headers more of them; a content-type among them is sent instead of contentType. Default none
+     * @throws Error when a header has a line break, another control character, or a character above U+00FF (checked again when the
+     *   response goes out), or the status is no number; TypeError for what cannot be JSON
      */
     constructor(body?: unknown, status?: number, contentType?: string, headers?: {
         [name: string]: string | number;
@@ -146,6 +147,7 @@ export declare class Server {
      * @param method 'GET', 'POST', ... (case matters, as in HTTP)
      * @param handler see {@link Handler}
      * @returns this
+     * @throws Error when the method is not in capitals, or the handler is no function
      */
     route(path: string | RegExp, method: string, handler: Handler<this>): this;
     /**
@@ -167,7 +169,10 @@ export declare class Server {
     listen(port?: number, ready?: () => void): this;
     /** Ends this server's connections and stops listening. */
     close(): void;
-    /** Logs requests and errors to the console if options.debug is set; override it to log elsewhere. */
+    /**
+     * Prints errors on the console, and requests if options.debug is set; override it to log elsewhere.
+     * @param message a text for a request, with its method, path and status; what was thrown for an error
+     */
     debug(message: unknown): void;
 }
 /** What {@link route} gives: a decorator, legacy or standard, for methods with the signature of a {@link Handler}. */

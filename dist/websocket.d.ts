@@ -55,8 +55,12 @@ export interface WebSocketOptions extends ServerOptions {
 /**
  * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
  * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
+ * @param path percent-decoded once, without the query
+ * @param headers of the handshake, names in lower case
+ * @param query raw, without the "?"
+ * @param match of the route's regular expression: `match[1]` is its first group
  */
-export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket) => unknown;
+export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket, query: string, match: string[]) => unknown;
 /** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
 export declare class WebSocket {
     /** True once a close frame went either way, or the connection is lost. */
@@ -78,10 +82,10 @@ export declare class WebSocket {
     recvFrame(): Steps<Frame | null>;
     /**
      * Queues a message at once; once the socket is closed, it is dropped.
-     * @param data a string goes out as text, a Uint8Array as binary
+     * @param data a string goes out as text, a Uint8Array as binary, any other value as JSON text
      * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
      */
-    send(data: string | Uint8Array): Steps<true>;
+    send(data: string | Uint8Array | object | number | boolean | null): Steps<true>;
     /** See {@link send}. */
     sendText(text: string): Steps<true>;
     /** See {@link send}. */

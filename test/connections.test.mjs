@@ -421,6 +421,27 @@ for (const firmware of FIRMWARES) {
       }
     });
 
+    test('a request that came while the program blocked is answered, however little time was left for it', () => {
+      for (const idle of [0, 1]) { // a new connection, on stock firmware one that is kept, too
+        const { board } = setUp({ firmware, options: { requestTimeoutSeconds: 0.5 }, board: { passMicros: 1000 } });
+        const client = connected(board);
+        if (idle && firmware === 'stock') {
+          client.send(get('/'));
+          board.run(20);
+        }
+        const before = client.text.length;
+        board.run(firmware === 'stock' && idle ? 150 : 420);
+        client.send(get('/n/late'));
+        board.pass(); // it comes, after the server's step
+        board.passMicros = 100000; // and then the program takes its time, until the client's is over
+        board.pass();
+        board.passMicros = 1000;
+        board.run(50);
+        assert.equal(client.text.slice(before).slice(-4), 'late');
+        board.check();
+      }
+    });
+
     test('requestTimeoutSeconds is an option', () => {
       const { board } = setUp({ firmware, options: { requestTimeoutSeconds: 2 } });
       const client = connected(board);

@@ -24,6 +24,47 @@ for (const firmware of FIRMWARES) {
     board.check();
   });
 
+  test(`${firmware}: a promise is waited for, and others are served meanwhile; one that is rejected is 500, and told on the console`, async () => {
+    const waiting = [];
+    const { board, server: running } = serve({ firmware, board: { passMicros: 1000 }, routes: (server, { Response }) => {
+      server.route('/at-once', 'GET', async () => 'now');
+      server.route('/later', 'GET', async function (path, query) {
+        await new Promise((resolve) => { waiting.push(resolve); });
+        return new Response(`${query} ${this === running}`, 201);
+      });
+      server.route('/nothing', 'GET', async () => {});
+      server.route('/fails', 'GET', async () => { await null; throw new Error('secret'); });
+      server.route('/thenable', 'GET', () => ({ then: (done) => { done({ a: 1 }); } }));
+      server.route('/', 'GET', () => 'hello');
+    } });
+    const text = 'content-type: text/plain; charset=utf-8\r\n';
+    const begin = async (target) => {
+      const client = board.connect({ port: 80, delay: 0.5 });
+      client.send(request('GET', target));
+      await board.runAsync(500);
+      return client;
+    };
+    const later = await begin('/later?it-is');
+    assert.equal(later.text, '');
+    assert.equal((await begin('/')).text, `HTTP/1.1 200 \r\n${text}content-length: 5\r\nconnection: close\r\n\r\nhello`);
+    waiting[0]();
+    await board.runAsync(50);
+    assert.equal(later.text, `HTTP/1.1 201 \r\n${text}content-length: 10\r\nconnection: close\r\n\r\nit-is true`);
+    assert.equal((await begin('/at-once')).text, `HTTP/1.1 200 \r\n${text}content-length: 3\r\nconnection: close\r\n\r\nnow`);
+    assert.equal((await begin('/nothing')).text, 'HTTP/1.1 204 \r\nconnection: close\r\n\r\n');
+    assert.ok((await begin('/thenable')).text.endsWith('content-length: 7\r\nconnection: close\r\n\r\n{"a":1}'));
+    assert.deepEqual(board.console, []);
+    assert.equal((await begin('/fails')).text, `HTTP/1.1 500 \r\n${text}content-length: 3\r\nconnection: close\r\n\r\n500`);
+    assert.deepEqual(board.console.map((line) => line.text.split('\n')[0]), ['Error: secret']);
+    const left = await begin('/later');
+    left.reset();
+    await board.runAsync(50);
+    waiting[1]();
+    await board.runAsync(50);
+    assert.equal((await begin('/')).text.slice(-5), 'hello');
+    board.check();
+  });
+
   test(`${firmware}: HEAD of a body that is an iterator ends the iterator, unread`, () => {
     const calls = [];
     const { board } = serve({ firmware, routes: (server, { Response }) => {

@@ -22,6 +22,15 @@ function routes(server, { Response }) {
   server.route('/names', 'GET', (path, query, headers) => Object.keys(headers).join(' '));
   server.route('/throws', 'GET', () => { throw new Error('secret'); });
   server.route('/inject', 'GET', () => new Response('', 200, 'text/plain', { location: '/\r\nset-cookie: x' }));
+  server.route('/own', 'GET', () => new Response('<p>hi', 200, '', { 'Content-Type': 'text/html', 'Content-Length': 99 }));
+  server.route('/late/(header|type|status)', 'GET', (path, query, headers, body, match) => {
+    const response = new Response('hi', 200, 'text/plain', { 'x-a': 1 });
+    if (match[1] === 'header') response.headers['x-a'] = '1\r\nset-cookie: x';
+    if (match[1] === 'type') response.contentType = 'text/html\r\nset-cookie: x';
+    if (match[1] === 'status') response.status = '200 \r\nset-cookie: x';
+    return response;
+  });
+  server.route('/fetch', 'GET', () => new Response('hi', { status: 201 }));
   server.route('/circle', 'GET', () => { const a = {}; a.a = a; return a; });
 }
 
@@ -59,7 +68,13 @@ const TABLE = [
   ['a number is JSON', get('/number'), ok('42', 'content-type: application/json; charset=utf-8\r\n')],
   ['nothing is 204 without content-length', get('/nothing'), 'HTTP/1.1 204 \r\n{close}\r\n'],
   ['bytes', get('/bytes'), ok('\x00\x7f\x80\xff', 'content-type: application/octet-stream\r\n')],
-  ['status and headers', get('/teapot'), `HTTP/1.1 418 \r\nx-a: 1\r\nX-B: \xe9\r\n${TEXT}content-length: 5\r\n{close}\r\nshort`],
+  ['status and headers', get('/teapot'), `HTTP/1.1 418 \r\nx-a: 1\r\nx-b: \xe9\r\n${TEXT}content-length: 5\r\n{close}\r\nshort`],
+  ['headers of the body are sent once, in whatever case they are written, and the length is the true one', get('/own'),
+    ok('<p>hi', 'content-type: text/html\r\n')],
+  ['a header that becomes two later on', get('/late/header'), error(500)],
+  ['a content type that becomes a header later on', get('/late/type'), error(500)],
+  ['a status that becomes a header later on', get('/late/status'), error(500)],
+  ['a status that is none', get('/fetch'), error(500)],
   ['a body', post('name=value'), echoed('name=value')],
   ['an empty body', post(''), echoed('')],
   ['a body of all bytes', post(ALL_BYTES), echoed(ALL_BYTES)],
@@ -170,10 +185,11 @@ for (const firmware of FIRMWARES) {
     board.check();
   });
 
-  test(`${firmware}: without debug, nothing is logged`, () => {
+  test(`${firmware}: without debug, errors are logged and not told, requests are not logged`, () => {
     const { board } = serve({ firmware, routes });
-    exchange(board, [get('/throws')], 90);
-    assert.deepEqual(board.console, []);
+    const client = exchange(board, [get('/throws')], 90);
+    assert.ok(client.text.endsWith('\r\n\r\n500'), client.text);
+    assert.deepEqual(board.console.map(({ text }) => text.split('\n')[0]), ['Error: secret']);
     board.check();
   });
 

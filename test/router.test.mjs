@@ -170,6 +170,7 @@ test('text() agrees with the platform on every two bytes and on random ones', ()
 test('Response refuses what would break out of its header', () => {
   const board = new Board();
   const { Response } = loadLibrary(board);
+  for (const status of ['OK', {}, 99, '200 OK']) assert.throws(() => new Response('', status), Error, String(status));
   for (const bad of ['a\rb', 'a\nb', 'a\0b', 'a\x7fb', 'Ā']) {
     assert.throws(() => new Response('', 200, bad), Error, JSON.stringify(bad));
     assert.throws(() => new Response('', 200, 'text/plain', { a: bad }), Error, JSON.stringify(bad));
@@ -177,6 +178,14 @@ test('Response refuses what would break out of its header', () => {
   }
   const response = new Response('é', 201, 'text/html', { 'x-a': 'tab\tand é', 'x-b': 7 });
   assert.deepEqual({ ...response }, { body: 'é', status: 201, contentType: 'text/html', headers: { 'x-a': 'tab\tand é', 'x-b': 7 } });
+});
+
+test('route() refuses what is no path, METHOD and handler', () => {
+  const { server } = serve({ firmware: 'stock' });
+  for (const wrong of [['/', () => 'hi'], ['/', 'GET'], ['/', 'GET', 'hi'], ['/', 'get', () => 'hi'], ['/', '*', () => 'hi'], ['/', undefined, () => 'hi']]) {
+    assert.throws(() => server.route(...wrong), Error, String(wrong));
+  }
+  assert.equal(server.route('/', 'GET', () => 'hi'), server);
 });
 
 test('two exchanges on a board leave nothing behind', () => {

@@ -202,6 +202,21 @@ test('stock: the connection that brought a page can become the socket', () => {
   board.check();
 });
 
+for (const firmware of FIRMWARES) {
+  test(`${firmware}: a handler gets the path, decoded, the headers, the socket, the query, and the groups of its route`, () => {
+    let got;
+    const { board } = serveWebSocket({ firmware, routes: (server) => {
+      server.route('/room/(.*)', 'WEBSOCKET', function (...all) { got = [this === server, ...all]; });
+    } });
+    openPeer(board, { path: '/room/living%20room?name=Ada&x=%20' });
+    board.run(20);
+    const [isServer, path, headers, ws, query, match, ...more] = got;
+    assert.deepEqual([isServer, path, headers.host, typeof ws.send, query, match[1], more],
+      [true, '/room/living room', 'x', 'function', 'name=Ada&x=%20', 'living room', []]);
+    board.check();
+  });
+}
+
 test('stock: a second socket is told 503 and to come back, and gets in once the first has closed', () => {
   const { board } = serveWebSocket({ firmware: 'stock' });
   const first = openPeer(board);

@@ -36,6 +36,8 @@ for (const firmware of FIRMWARES) {
       ['send() of bytes', (ws) => ws.send(new Uint8Array([0, 128, 255])), '82030080ff'],
       ['send() of an empty string', (ws) => ws.send(''), '8100'],
       ['send() of no bytes', (ws) => ws.send(new Uint8Array(0)), '8200'],
+      ['send() of an object: JSON', (ws) => ws.send({ a: ['ä', null] }), '81117b2261223a5b22c3a4222c6e756c6c5d7d'],
+      ['send() of a number: JSON', (ws) => ws.send(27.5), '810432372e35'],
       ['sendText()', (ws) => ws.sendText('aä€😀'), '810a61c3a4e282acf09f9880'],
       ['sendBinary()', (ws) => ws.sendBinary(new Uint8Array([1, 2])), '82020102'],
       ['sendBinary() of a part of an array', (ws) => ws.sendBinary(new Uint8Array([1, 2, 3, 4]).subarray(1, 3)), '82020203'],

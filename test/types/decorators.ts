@@ -26,7 +26,9 @@ class Site extends Server {
 
   // @ts-expect-error: handlers get text as their query
   @route('/search')
-  search(_path: string, _query: { [name: string]: string }) {}
+  search(path: string, query: { [name: string]: string }) {
+    return path + query.q;
+  }
 
   // @ts-expect-error: handlers get five arguments, and this wants one more
   @route('/more')

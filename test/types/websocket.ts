@@ -48,8 +48,11 @@ const handler: WebSocketHandler = (_path, _headers, ws) => ws.send('hello');
 server.route('/handler', 'WEBSOCKET', handler);
 
 server.route('/wrong', 'WEBSOCKET', (_path, _headers, ws) => {
-  // @ts-expect-error: text or bytes; an object has to be made text
   ws.send({ temperature: 27 });
+  // @ts-expect-error: text or bytes; an object has to be made text
+  ws.sendText({ temperature: 27 });
+  // @ts-expect-error: nothing is no message
+  ws.send();
   // @ts-expect-error: a code is a number
   ws.sendClose('1000');
   // @ts-expect-error: bytes
