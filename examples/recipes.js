@@ -1,9 +1,25 @@
 // What the library leaves out on purpose, each in a few lines: take what you need. The README shows the same lines.
 const fs = require('fs');
-const { Response, Server, urlDecode } = require('../ehttpserver');
+const { Response, Server, text, urlDecode } = require('../ehttpserver');
 const { address, online } = require('./lib/wifi');
 
 const server = new Server({ maxBodyBytes: 8192 });
+
+// --- queries and forms
+/** The fields of a query or a form by name, the first 30; null if they are malformed, or no text at all. */
+function parse(pairs) {
+  if (pairs === null) return null;
+  const fields = Object.create(null); // without a prototype every name is just a name
+  for (const pair of pairs.split('&', 30)) {
+    const [name, value = ''] = pair.split(/=([^]*)/).map(urlDecode);
+    if (name === null || value === null) return null;
+    fields[name] = value;
+  }
+  return fields;
+}
+const greet = (fields) => (fields && fields.name ? 'Hello ' + fields.name : new Response('Your name, please', 400));
+server.route('/greet', 'GET', (path, query) => greet(parse(query)));
+server.route('/greet', 'POST', (path, query, headers, body) => greet(parse(text(body)))); // text() is null for bytes that are no text
 
 // --- basic auth
 const LOGIN = 'Basic ' + btoa('admin:secret');
@@ -62,6 +78,7 @@ const PAGE = `<!DOCTYPE html>
 <meta name="viewport" content="width=device-width">
 <title>Recipes</title>
 <p><a href="/private">private</a> (admin, secret), <a href="/visits">visits</a>, <a href="/hello?%3Cscript%3E">hello</a>
+<form method="post" action="/greet"><input name="name" placeholder="Name"> <button>Greet</button></form>
 <p><input type="file" onchange="fetch('/files/' + files[0].name, { method: 'PUT', body: files[0] }).then(({ status }) => alert(status))">
 <form method="post" action="/form" enctype="multipart/form-data"><input type="file" name="file"> <button>Send</button></form>`;
 

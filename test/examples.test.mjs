@@ -13,7 +13,7 @@ import {
 import { unlessFound } from './helpers/program.mjs';
 
 const skip = unlessFound(CHROMIUM, 'Chromium');
-const NAMES = ['static', 'async', 'events', 'settings', 'upload'];
+const NAMES = ['button', 'thermometer', 'static', 'async', 'events', 'settings', 'upload'];
 const FIRMWARES = /** @type {const} */ (['stock', 'routed']);
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -51,6 +51,8 @@ describe('the examples in Chromium', { skip, timeout: 10 * 60000 }, () => {
 
   for (const firmware of FIRMWARES) {
     describe(`on ${firmware} firmware`, () => {
+      test('button: switches the LED, and says what it will do next', () => testButton(firmware));
+      test('thermometer: three pages show each reading', () => testThermometer(firmware));
       test('static: a page of four files, whose script comes packed and runs', () => testStatic(firmware));
       test('async: a slow answer, while the LED and other answers go on', () => testAsync(firmware));
       test('events: a chart that moves, others are served meanwhile, and it goes on after a break', () => testEvents(firmware));
@@ -62,6 +64,52 @@ describe('the examples in Chromium', { skip, timeout: 10 * 60000 }, () => {
   test('events: goes on when the board has been switched off and on', testRestart);
   test('events: a viewer too many waits until another one leaves', testViewers);
 });
+
+// -------------------------------------------------------------------------------------------------------------- button
+
+async function testButton(firmware) {
+  await withPage('button', { firmware }, async ({ page, board, port }) => {
+    const led = async () => JSON.parse((await raw(port, 'GET', '/led')).text);
+    for (const [now, next] of [[false, 'on'], [true, 'off'], [false, 'on']]) {
+      const button = page.getByRole('button', { name: `Switch the LED ${next}`, exact: true });
+      await button.waitFor();
+      assert.deepEqual([board.pins.LED ?? 0, await led()], [+now, { on: now }]);
+      await button.click();
+      await button.waitFor({ state: 'detached' });
+    }
+  });
+}
+
+for (const firmware of FIRMWARES) {
+  test(`button: only {"on": true} and {"on": false} do something, ${firmware} firmware`, async () => {
+    await withBoard('button', { firmware }, async ({ board, port }) => {
+      const put = async (body) => (await raw(port, 'PUT', '/led', { body })).status;
+      assert.equal(await put('{"on": true}'), 204);
+      for (const body of [
+        '', 'null', 'on', '{', '{"on":1}', '{"on":null}', '[true]', '"on"', '{"on":false', Buffer.from('{"on":false}\xff', 'latin1'),
+        `{"on":false,"more":${'['.repeat(8)}${']'.repeat(8)}}`, '['.repeat(16000),
+      ]) assert.equal(await put(body), 400, `${body.slice(0, 40)}`);
+      assert.equal(board.pins.LED, 1);
+      assert.equal(await put('{ "on": false }'), 204);
+      assert.equal(board.pins.LED, 0);
+    });
+  });
+}
+
+// --------------------------------------------------------------------------------------------------------- thermometer
+
+async function testThermometer(firmware) {
+  let celsius = 20;
+  await withPage('thermometer', { firmware, degrees: () => celsius }, async ({ page, context, port }) => {
+    const pages = [page];
+    for (let count = 1; count < 3; count++) {
+      pages.push(await context.newPage());
+      await pages[count].goto(BOARD);
+    }
+    for (celsius of [21.5, -3]) for (const each of pages) await seen(each, '#now', `${celsius.toFixed(1)} °C`);
+    assert.equal((await raw(port, 'GET', '/')).status, 200);
+  });
+}
 
 // -------------------------------------------------------------------------------------------------------------- static
 

@@ -50,6 +50,33 @@ const form = (name, content, boundary = '----WebKitFormBoundary7MA4YWxk') =>
 
 for (const firmware of FIRMWARES) {
   describe(`${firmware} firmware`, () => {
+    test('queries and forms: fields by name', () => {
+      const { ask } = start(firmware);
+      const post = (form) => ask('POST /greet HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded', form);
+      for (const [pairs, name] of [
+        ['name=Ada', 'Ada'],
+        ['more=1&name=Ada+Lovelace&name2=2&empty', 'Ada Lovelace'],
+        ['name=a%26b%3Dc=d', 'a&b=c=d'], // browsers escape "=", people do not
+        ['name=Gr%C3%BC%C3%9Fe', 'Gr\xc3\xbc\xc3\x9fe'],
+        ['__proto__=1&constructor=2&name=Ada', 'Ada'],
+        ['name=first&name=last', 'last'],
+        [`name=Ada&${'x&'.repeat(1000)}`, 'Ada'],
+      ]) {
+        assert.equal(post(pairs), ok(`Hello ${name}`), pairs);
+        if (pairs.length < 2000) assert.equal(ask(`GET /greet?${pairs} HTTP/1.1`), ok(`Hello ${name}`), pairs);
+      }
+    });
+
+    test('queries and forms: what is malformed, or missing, gets 400', () => {
+      const { ask } = start(firmware);
+      for (const pairs of ['', 'name', 'name=', 'Name=Ada', 'name=%zz', 'name=Ada&more=%', 'name=%ff', '%ff=x&name=Ada', 'toString=x']) {
+        assert.equal(statusOf(ask('POST /greet HTTP/1.1', pairs)), 400, pairs);
+        assert.equal(statusOf(ask(`GET /greet?${pairs} HTTP/1.1`)), 400, pairs);
+      }
+      assert.equal(statusOf(ask('POST /greet HTTP/1.1', 'name=\xff')), 400, 'not UTF-8');
+      assert.equal(statusOf(ask('POST /greet HTTP/1.1', `${'x&'.repeat(30)}name=Ada`)), 400, 'more than 30');
+    });
+
     test('basic auth: only who says name and password gets in', () => {
       const { ask } = start(firmware);
       const refused = 'HTTP/1.1 401 \r\nwww-authenticate: Basic realm="Pico"\r\n'
@@ -155,7 +182,7 @@ describe('the README', () => {
   const shown = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code.trim());
 
   test('has the recipes that there are', () => {
-    assert.deepEqual(Object.keys(recipes), ['basic auth', 'cookies', 'cors', 'templates', 'uploads', 'multipart']);
+    assert.deepEqual(Object.keys(recipes), ['queries and forms', 'basic auth', 'cookies', 'cors', 'templates', 'uploads', 'multipart']);
   });
 
   for (const [name, code] of Object.entries(recipes)) {
