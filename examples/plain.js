@@ -1,4 +1,5 @@
-// The same in plain JavaScript, with an answer in JSON and a page that has a part of its address as a parameter.
+// In plain JavaScript, without decorators: a text, an answer in JSON, and a page that has a part of its address as a parameter.
+// lib/wifi.ts, which brings the board on the network, goes with it: to run this program elsewhere, copy the folder lib, too.
 const { Server } = require('../ehttpserver');
 const { address, online } = require('./lib/wifi');
 

@@ -1,5 +1,5 @@
 // A site of files. They lie in the board's own file system, in the folder /www, which this program makes when it runs for the first time.
-// Then `kaluma put FILE /www/FILE` puts a file there: do that for each file of examples/www.
+// Those of examples/www are put there by `npm run put -- examples/www/* --to /www/`.
 import { exists, mkdir } from 'fs';
 import { FileResponse, Server, route } from '../ehttpserver';
 import { address, online } from './lib/wifi';
