@@ -12,6 +12,8 @@ const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const read = (name) => readFileSync(path(name), 'utf8');
 const readme = read('README.md');
 const programs = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, program]) => program);
+/** Runs one as what it is, a program of its own: the names of Node.js that the board lacks, such as Response, are free there. */
+const run = (board, program, modules) => board.load(`{${program}}`, 'program.js', { modules });
 const linesOf = (program) => program.trim().split('\n').filter(Boolean);
 
 for (const firmware of FIRMWARES) {
@@ -19,7 +21,7 @@ for (const firmware of FIRMWARES) {
     const [program] = programs;
     assert.ok(linesOf(program).length <= 12, 'it has 12 lines at most');
     const board = new Board({ firmware, wifi: 'off', storage: { WIFI_SSID: 'home', WIFI_PASSWORD: 'secret' } });
-    board.load(program, 'program.js', { modules: { './ehttpserver': loadLibrary(board) } });
+    run(board, program, { './ehttpserver': loadLibrary(board) });
     board.runUntil(() => board.console.length > 0);
     assert.deepEqual(board.console.map(({ text }) => text), [`http://${board.netdev.ip}/`]);
     const ask = (target) => exchange(board, [`GET ${target} HTTP/1.0\r\n\r\n`], 1000, { ms: 50 }).text.split('\r\n\r\n')[1];
@@ -29,11 +31,30 @@ for (const firmware of FIRMWARES) {
     board.check();
   });
 
+  test(`${firmware}: the program with a button switches the LED`, () => {
+    const program = programs.find((each) => each.includes('putGpio'));
+    assert.ok(linesOf(program).length <= 20, 'it has 20 lines at most');
+    const board = new Board({ firmware, wifi: 'off', storage: { WIFI_SSID: 'home' } });
+    run(board, program, { './ehttpserver': loadLibrary(board) });
+    board.runUntil(() => board.console.length > 0);
+    assert.deepEqual(board.console, [{ level: 'log', text: `http://${board.netdev.ip}/` }]);
+    const ask = (method, target, body = '') =>
+      exchange(board, [`${method} ${target} HTTP/1.0\r\ncontent-length: ${body.length}\r\n\r\n${body}`], 1000, { ms: 50 }).text;
+    assert.match(ask('GET', '/'), /\r\ncontent-type: text\/html; charset=utf-8\r\n[^]*\r\n\r\n<!DOCTYPE html>[^]*Switch the LED on</);
+    assert.match(ask('PUT', '/led', '{"on":true}'), /^HTTP\/1\.1 204 /);
+    assert.equal(board.pins.LED, 1);
+    assert.match(ask('GET', '/'), /Switch the LED off</);
+    assert.match(ask('GET', '/led'), /\r\n\r\n\{"on":true\}$/);
+    for (const body of ['', 'null', '{', '{"on":"yes"}', '\xff', '['.repeat(5000)]) assert.match(ask('PUT', '/led', body), /^HTTP\/1\.1 400 /, body);
+    assert.equal(board.pins.LED, 1);
+    board.check();
+  });
+
   test(`${firmware}: the program with a WebSocket answers every message`, () => {
     const program = programs.find((each) => each.includes('WebSocketServer'));
     assert.ok(linesOf(program).length <= 8, 'it has 8 lines at most');
     const board = new Board({ firmware });
-    board.load(`${program}\nserver.listen(80);`, 'program.js', { modules: { './websocket': loadWebSocket(board, loadLibrary(board)) } });
+    run(board, `${program}\nserver.listen(80);`, { './websocket': loadWebSocket(board, loadLibrary(board)) });
     board.run(10);
     const peer = openPeer(board, { path: '/echo' });
     for (const message of ['one', 'two']) {
@@ -44,6 +65,54 @@ for (const firmware of FIRMWARES) {
     board.check();
   });
 }
+
+test('what it says of routes, statuses, headers and bodies', () => {
+  const shown = (code) => {
+    assert.ok(readme.includes('`' + code + '`'), code);
+    return code;
+  };
+  const board = new Board();
+  const server = `
+    const { Response, Server, text } = require('./ehttpserver');
+    const server = new Server();
+    server.route('/pattern${shown('/user/:id')}', 'GET', () => 'a pattern');
+    server.route(${shown("'/user/(\\\\w+)'")}, 'GET', (path, query, headers, body, match) => 'text ' + match[1]);
+    server.route(${shown('/^\\/user\\/(\\w+)$/')}, 'POST', (path, query, headers, body, match) => 'expression ' + match[1]);
+    server.route('/number', 'GET', () => { ${shown('return 404')}; });
+    server.route('/missing', 'GET', () => { ${shown("return new Response('Not here', 404)")}; });
+    server.route('/agent', 'POST', (path, query, headers, body) => ${shown("headers['user-agent']")} + ${shown('text(body)')} + query);
+    server.listen(80);`;
+  run(board, server, { './ehttpserver': loadLibrary(board) });
+  const ask = (line, more = '') => exchange(board, [`${line} HTTP/1.0\r\n${more || '\r\n'}`], 1000, { ms: 50 }).text;
+  const answer = (text) => [Number(text.slice(9, 12)), text.split('\r\n\r\n')[1]];
+  assert.equal(answer(ask('GET /pattern/user/42'))[0], 404);
+  assert.deepEqual(answer(ask('GET /user/ada?more=1')), [200, 'text ada']);
+  assert.equal(answer(ask('GET /user/ada/more'))[0], 404);
+  assert.deepEqual(answer(ask('POST /user/ada')), [200, 'expression ada']);
+  assert.deepEqual(answer(ask('GET /number')), [200, '404']);
+  assert.deepEqual(answer(ask('GET /missing')), [404, 'Not here']);
+  assert.deepEqual(answer(ask('POST /agent?q', 'User-Agent: curl\r\ncontent-length: 2\r\n\r\nhi')), [200, 'curlhiq']);
+  board.check();
+});
+
+test('the programs say that there is no Wi-Fi', () => {
+  const whole = programs.filter((program) => program.includes('WiFi()'));
+  assert.equal(whole.length, 2);
+  for (const program of whole) {
+    const board = new Board({ wifi: 'off', storage: { WIFI_SSID: 'home' } });
+    // As on the board, with a wrong password: connect() tells of no error, and what its callback throws is lost.
+    board.global.require('wifi').WiFi.prototype.connect = (callback) => {
+      try {
+        callback(null, { ssid: 'home' });
+      } catch {
+        // nobody hears of it
+      }
+    };
+    run(board, program, { './ehttpserver': loadLibrary(board) });
+    board.run(100);
+    assert.match(board.console.map(({ text }) => text).join(), /^Error: WiFi is not connected\./);
+  }
+});
 
 describe('figures', () => {
   const kilobytes = (bytes, digits = 0) => (bytes / 1000).toFixed(digits);
@@ -90,6 +159,14 @@ describe('figures', () => {
     ]) assert.ok(readme.includes(row), row);
   });
 
+  test('version, and versions of Node.js', () => {
+    const { version, engines } = JSON.parse(read('package.json'));
+    assert.ok(readme.includes(`\nVersion ${version}. `));
+    const [, node] = /You need Node\.js ([\d.]+) or later/.exec(readme);
+    assert.equal(engines.node, `>=${node}`);
+    assert.ok(read('CONTRIBUTING.md').includes(`Node.js ${node} or later`));
+  });
+
   test('dependencies', () => {
     assert.match(readme, / 0 dependencies\*\*/);
     assert.deepEqual(JSON.parse(read('package.json')).dependencies ?? {}, {});
@@ -115,6 +192,14 @@ describe('what it shows', () => {
     const commands = [...readme.matchAll(/npm (?:run )?(test|start|(?<=run )[a-z]+)/g)].map(([, command]) => command);
     assert.ok(commands.includes('flash') && commands.includes('start'));
     for (const command of commands) assert.ok(command in scripts, command);
+  });
+
+  test('the program with a button is examples/button.js, but for the way to go online', () => {
+    const example = read('examples/button.js').split('\n').slice(1).join('\n').replace("{ address, online } = require('./lib/wifi')", "{ WiFi } = require('wifi')")
+      .replace("require('../", "require('./");
+    const common = example.slice(0, example.indexOf('online('));
+    assert.match(common, /^const .*putGpio/s);
+    assert.ok(readme.includes(`${common}new WiFi().connect(`), common);
   });
 
   test('the loader and the command for esbuild are the tested ones', () => {
