@@ -1,6 +1,6 @@
 // What the README shows runs as it stands there, and what it says in figures is so.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Board } from './board/index.mjs';
@@ -180,6 +180,14 @@ describe('what it shows', () => {
     const links = [...readme.matchAll(/\]\(([^)#]+?)\)|src="(.*?)"/g)].map(([, link, picture]) => link ?? picture).filter((link) => !/^https?:/.test(link));
     assert.ok(links.length > 5);
     for (const link of links) assert.ok(existsSync(path(link)), link);
+  });
+
+  test('all examples have a name', () => {
+    const [, list] = /The \[examples\]\(examples\) are ([^]*?)\n\n/.exec(readme);
+    const named = (part) => [...part.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort();
+    const [plain, typed] = list.split('JavaScript;').map(named);
+    const there = (extension) => readdirSync(path('examples')).filter((file) => file.endsWith(extension)).map((file) => file.slice(0, -3)).sort();
+    assert.deepEqual({ plain, typed }, { plain: there('.js'), typed: there('.ts') });
   });
 
   test('headings that are linked to are there', () => {
