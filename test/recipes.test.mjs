@@ -177,6 +177,15 @@ for (const firmware of FIRMWARES) {
   });
 }
 
+test('queries and forms: a field has a value only if it was sent', () => {
+  const [code] = recipes['queries and forms'].split('const greet');
+  const parse = new Function('urlDecode', `${code}return parse;`)(decodeURIComponent);
+  const fields = parse('__proto__=1&a=2&b');
+  assert.deepEqual(Object.entries(fields), [['__proto__', '1'], ['a', '2'], ['b', '']]);
+  assert.equal(fields.constructor, undefined);
+  assert.equal(parse(null), null);
+});
+
 describe('the README', () => {
   const readme = read('README.md');
   const shown = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code.trim());
