@@ -30,8 +30,8 @@ function steps(alive, count, each, last) {
   return iterator;
 }
 
-/** What the server prints of its handlers' errors: of those that fail on purpose, and of badHeader. */
-const AS_PROGRAMS_DO = /^Error: (as programs do|Bad status or header)/;
+/** What the server prints of its handlers' errors: of those that fail on purpose, of badHeader, of what cannot be JSON. */
+const AS_PROGRAMS_DO = /^(Error: (as programs do|Bad status or header)|TypeError: Converting circular)/;
 const fail = () => { throw new Error('as programs do'); };
 
 /** Every way in which a handler answers, by name; each is a route "/name/ID". */
