@@ -1,4 +1,4 @@
-// Server and LED as async functions, for programs that are made of them. A handler can wait for one, too.
+// Server and LED as async functions, for programs that are made of them. A handler may be one, too.
 import { PicoCYW43 } from 'pico_cyw43';
 import { Response, Server, route } from '../ehttpserver';
 import { page } from './lib/page';
@@ -30,14 +30,6 @@ async function meanTemperature() {
   return sum / 20;
 }
 
-/** Waits for an async function in a handler: `const value = yield* result(promise)`. Every `yield` is a turn for everybody else. */
-function* result<T>(promise: Promise<T>): Generator<undefined, T> {
-  let settled: (() => T) | undefined;
-  promise.then((value) => { settled = () => value; }, (error) => { settled = () => { throw error; }; });
-  while (!settled) yield;
-  return settled();
-}
-
 class Site extends Server {
   @route('/')
   home() {
@@ -50,9 +42,8 @@ class Site extends Server {
   }
 
   @route('/temperature')
-  *temperature() {
-    const celsius = yield* result(meanTemperature());
-    return celsius.toFixed(1);
+  async temperature() {
+    return (await meanTemperature()).toFixed(1);
   }
 }
 
