@@ -56,11 +56,13 @@ function handlers({ Response, FileResponse }, board, alive) {
     long: (id) => new Response(steps(alive, 200, () => `<${id}>`.repeat(300))),
     file: () => new FileResponse('/www/file.txt'),
     missing: () => new FileResponse('/www/none.txt'),
+    promised: (id) => ({ then: (done) => { board.global.setTimeout(() => done(`<${id}>`), 40); } }), // timers, as promise jobs do not run here
+    rejected: () => ({ then: (done, failed) => { board.global.setTimeout(() => failed(new Error('as programs do')), 40); } }),
   };
 }
 
 const KINDS = ['value', 'echo', 'json', 'bytes', 'none', 'throws', 'badHeader', 'badReply', 'big', 'edge', 'blocks', 'late', 'lateThrows', 'stream', 'fastStream',
-  'streamThrows', 'long', 'file', 'missing'];
+  'streamThrows', 'long', 'file', 'missing', 'promised', 'rejected'];
 
 /** Every way in which a program uses a WebSocket, by name. */
 function socketHandlers(alive, note) {
