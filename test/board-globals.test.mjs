@@ -33,9 +33,15 @@ describe('a program', () => {
 
   test('require knows builtins only', () => {
     const board = new Board();
-    assert.throws(() => board.load('require("http");'), { message: 'Failed to load module: http' });
+    assert.throws(() => board.load('require("https");'), { message: 'Failed to load module: https' });
     assert.throws(() => board.load('require("./other");'), { message: 'Failed to load module: ./other' });
     assert.equal(typeof board.load('module.exports = require("fs").open;'), 'function');
+  });
+
+  test('require says which modules of Kaluma this board lacks', () => {
+    assert.throws(() => new Board().load('require("i2c");'), {
+      message: 'The emulated board has no module i2c, a real one has. Here there are: fs, wifi, storage, events, path, led, pico_cyw43',
+    });
   });
 
   test('a test may add modules', () => {

@@ -1,12 +1,15 @@
-// Three ways to use the library, each from a folder that has nothing to do with this repository: beside a program, for the bundler of
-// Kaluma's command line tool; as TypeScript source, for one's own bundler; and from the board's file system, without any.
+// Ways to use the library, each from a folder that has nothing to do with this repository: with our own commands, which need no copy of it;
+// beside a program, for the bundler of Kaluma's command line tool; as TypeScript source, for one's own bundler; and from the board's file
+// system, without any.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, parse } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { buildExamples } from '../tools/build.mjs';
 import { Board } from './board/index.mjs';
+import { KALUMA_MODULES } from './board/modules.mjs';
 import { folderOf, unlessInstalled } from './helpers/installed.mjs';
 import { runToEnd } from './helpers/program.mjs';
 import { FIRMWARES } from './support/serve.mjs';
@@ -60,6 +63,50 @@ function assertTalks(board) {
   client.send(Uint8Array.from([0x81, 0x82, 0, 0, 0, 0, 0x48, 0x69]));
   board.runUntil(() => client.text.endsWith('\x81\x0bYou said Hi'));
 }
+
+describe('a program alone, for npm start and npm run flash', () => {
+  async function bundle(path, program) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, program);
+    const out = await buildExamples([path], mkdtempSync(join(temporary, 'out-')));
+    return read(out, `${parse(path).name}.js`);
+  }
+
+  for (const [name, from] of [['beside it', './'], ['a folder higher', '../'], ['two folders higher', '../../']]) {
+    test(`that believes the library to be ${name}`, async () => {
+      const code = await bundle(join(cleanFolder(), 'my', 'own', 'first.js'), programOf('hello.js').replaceAll("require('./", `require('${from}`));
+      for (const firmware of FIRMWARES) assertServes(code, { firmware });
+    });
+  }
+
+  test('with WebSockets, in TypeScript', async () => {
+    assertServes(await bundle(join(cleanFolder(), 'chat.ts'), programOf('chat.ts')), { webSocket: true });
+  });
+
+  test('that has a copy of the library: it gets that', async () => {
+    const folder = cleanFolder();
+    writeFileSync(join(folder, 'ehttpserver.ts'), "export const Server = 'my own';");
+    const code = await bundle(join(folder, 'program.js'), "console.log(require('./ehttpserver').Server);");
+    const board = new Board();
+    runScript(board, code);
+    assert.deepEqual(board.console, [{ level: 'log', text: 'my own' }]);
+  });
+
+  test('in the repository, beside the sources: it gets what ships', async () => {
+    const path = join(ROOT, `test-${process.pid}.js`);
+    try {
+      const code = await bundle(path, "exports.server = require('./ehttpserver');");
+      assert.match(code, /^\s*\/\/ .*\bdist\/ehttpserver\.js$/m);
+    } finally {
+      rmSync(path);
+    }
+  });
+
+  test('that uses any module of Kaluma', async () => {
+    const code = await bundle(join(cleanFolder(), 'all.js'), KALUMA_MODULES.map((name) => `require('${name}');`).join('\n'));
+    for (const name of KALUMA_MODULES) assert.ok(code.includes(`require("${name}")`), name);
+  });
+});
 
 describe('dist/*.js beside a program, for webpack, which kaluma flash --bundle is', { skip: unlessInstalled('webpack') }, () => {
   /** What version 1.4.0 of the command line tool tells webpack; "production" with --minify. */

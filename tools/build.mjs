@@ -1,10 +1,11 @@
 // Builds dist/: each library file as compact ES5 CommonJS with its types, and each example as one file for the board.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, parse } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, parse, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import UglifyJS from 'uglify-js';
+import { KALUMA_MODULES } from '../test/board/modules.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const LIBRARY = ['ehttpserver', 'websocket'];
@@ -61,11 +62,19 @@ export function exampleSources() {
   return readdirSync(join(root, 'examples')).filter((file) => /\.(ts|js)$/.test(file)).map((file) => join(root, 'examples', file));
 }
 
-/** Examples import the library's source beside them; what they get is the ES5 that ships. */
+/**
+ * Programs import the library as if it lay beside them, or a folder higher; what they get is the ES5 that ships. Elsewhere than in this
+ * repository a copy that does lie there is taken.
+ */
 const shippedLibrary = {
   name: 'shipped-library',
   setup(build) {
-    build.onResolve({ filter: new RegExp(`^\\.\\./(${LIBRARY.join('|')})$`) }, ({ path }) => ({ path: join(root, 'dist', `${path.slice(3)}.js`) }));
+    build.onResolve({ filter: new RegExp(`^(\\.\\.?/)+(${LIBRARY.join('|')})(\\.[jt]s)?$`) }, ({ path, resolveDir }) => {
+      const { dir, name } = parse(path);
+      const here = `${resolveDir}${sep}`.startsWith(`${root}${sep}`);
+      if (!here && ['.js', '.ts'].some((extension) => existsSync(join(resolveDir, dir, name + extension)))) return undefined;
+      return { path: join(root, 'dist', `${name}.js`) };
+    });
   },
 };
 
@@ -79,7 +88,7 @@ export async function buildExamples(sources = exampleSources(), out = join(root,
     platform: 'neutral',
     mainFields: ['main'],
     target: 'es2017', // what Kaluma runs natively
-    external: ['fs', 'wifi', 'storage', 'gpio', 'led', 'pico_cyw43'],
+    external: KALUMA_MODULES,
     plugins: [shippedLibrary],
     logLevel: 'warning',
   });

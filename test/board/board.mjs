@@ -14,6 +14,7 @@ import { Gpio } from './gpio.mjs';
 import { Heap } from './heap.mjs';
 import { Loop } from './loop.mjs';
 import { Lwip } from './lwip.mjs';
+import { KALUMA_MODULES } from './modules.mjs';
 import { MemoryNetwork } from './net-memory.mjs';
 import { NodeNetwork } from './net-node.mjs';
 import { Netdev } from './netdev.mjs';
@@ -124,7 +125,8 @@ export class Board {
     return (id) => {
       if (Object.hasOwn(modules, id)) return modules[id];
       if (Object.hasOwn(this.builtins, id)) return this.builtins[id];
-      throw new Error(`Failed to load module: ${id}`);
+      if (!KALUMA_MODULES.includes(id)) throw new Error(`Failed to load module: ${id}`);
+      throw new Error(`The emulated board has no module ${id}, a real one has. Here there are: ${Object.keys(this.builtins).join(', ')}`);
     };
   }
 
