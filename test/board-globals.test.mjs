@@ -166,6 +166,21 @@ describe('wifi', () => {
     assert.throws(() => board.netdev.socket('AF_INET', 'STREAM'), { message: 'WiFi is not connected.' });
   });
 
+  test('what a callback throws nobody sees, but check() knows', () => {
+    for (const [name, options] of [['connect', { storage: { WIFI_SSID: 'home' } }], ['wifiApMode', {}]]) {
+      const board = new Board({ wifi: 'off', ...options });
+      wifi(board)[name](() => { throw new Error('lost'); });
+      assert.deepEqual(board.console, []);
+      assert.throws(() => board.check(), {
+        rule: 'exception out of a callback', message: new RegExp(`: the callback of ${name}\\(\\) threw Error: lost; a real board says nothing about it`),
+      });
+    }
+  });
+
+  test('without a name the driver is not asked: what the callback throws comes out of connect()', () => {
+    assert.throws(() => wifi(new Board({ wifi: 'off' })).connect((error) => { throw error; }), { message: 'WIFI SSID is required' });
+  });
+
   test('an access point is at 192.168.4.1', () => {
     const board = new Board({ wifi: 'off' });
     let called = false;

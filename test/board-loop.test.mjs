@@ -117,8 +117,11 @@ describe('timers', () => {
     board.run(20);
     assert.equal(count, 1);
     assert.equal(board.console.length, 1);
-    assert.deepEqual([board.console[0].level, board.console[0].text.split('\n')[0]], ['error', 'Error: in the timer']);
-    assert.throws(() => board.check(), { rule: 'exception out of a callback', message: /an interval callback threw/ });
+    const lines = board.console[0].text.split('\n');
+    assert.deepEqual([board.console[0].level, lines[0], lines.at(-1)], ['error', 'Error: in the timer', 'Its interval is cancelled.']);
+    assert.throws(() => board.check(), {
+      rule: 'uncaught exception', message: /^uncaught exception: an interval callback threw Error: in the timer; the board prints it, and cancels the interval \(at/,
+    });
   });
 });
 

@@ -109,14 +109,40 @@ describe('npm start', () => {
     assert.equal(program.stderr, 'three\n');
   });
 
-  test('says what would have hurt a real board', async () => {
-    const program = new Program(process.execPath, [START, '--port', '0', temporaryFile('hurt.js', `
-      setInterval(() => { console.log('now'); throw new Error('bang'); }, 0);
-    `)]);
+  /** Runs a program of a few lines until it has printed "now", and returns what it printed on the error output. */
+  async function errorsOf(text, endsWith = /now/) {
+    const program = new Program(process.execPath, [START, '--port', '0', temporaryFile('wrong.js', text)]);
     started.push(program);
-    await program.prints(/now/);
+    await program.prints(endsWith);
     assert.equal(await program.stop(), 0);
-    assert.match(program.stderr, /This would have hurt a real board: exception out of a callback: .*bang/);
+    return program.stderr;
+  }
+
+  test('says what would have hurt a real board', async () => {
+    assert.match(await errorsOf("setTimeout(() => __netdev.write(99, ''), 1); setTimeout(() => console.log('now'), 10);"),
+      /^This would have hurt a real board: invalid fd: write was called with 99 \(at /);
+  });
+
+  test('prints what a timer throws, as the board does', async () => {
+    const once = await errorsOf("setTimeout(() => { throw new Error('bang'); }, 1); setTimeout(() => console.log('now'), 10);");
+    assert.match(once, /^Error: bang\n/);
+    assert.doesNotMatch(once, /hurt|interval/);
+    const interval = await errorsOf("setInterval(() => { throw new Error('bang'); }, 0); setTimeout(() => console.log('now'), 10);");
+    assert.match(interval, /^Error: bang\n[^]*\nIts interval is cancelled\.\n$/);
+    assert.equal(interval.match(/bang/g).length, 1);
+  });
+
+  test('prints what the callback of connect() throws, and that a board would not', async () => {
+    assert.match(await errorsOf("new (require('wifi').WiFi)().connect(() => { null.length; }); console.log('now');"),
+      /: the callback of connect\(\) threw TypeError: Cannot read properties of null \(reading 'length'\); a real board says nothing about it, /);
+  });
+
+  test('prints a rejected promise that nobody handles, and goes on', async () => {
+    assert.match(await errorsOf(`
+      (async () => { throw new Error('bang'); })();
+      Promise.reject('text');
+      setTimeout(() => console.log('now'), 50);
+    `), /^Uncaught \(in promise\) Error: bang\n[^]*^Uncaught \(in promise\) text\n/m);
   });
 
   for (const signal of ['SIGINT', 'SIGTERM']) {

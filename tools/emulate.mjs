@@ -2,6 +2,7 @@
 // It is told the program and the options once, then to stop; it tells what happens.
 import { holdings } from '../test/board/holdings.mjs';
 import { Board } from '../test/board/index.mjs';
+import { UNCAUGHT } from '../test/board/rules.mjs';
 import { HEAP_SIZE, kilobytes } from './lines.mjs';
 import { watchTraffic } from './traffic.mjs';
 import { siteFiles } from './www.mjs';
@@ -69,7 +70,7 @@ function watchBoard(board, takes) {
     return true;
   };
   const look = () => {
-    for (const { message } of board.violations.slice(violations)) tell('violation', { message });
+    for (const { rule, message } of board.violations.slice(violations)) if (rule !== UNCAUGHT) tell('violation', { message });
     violations = board.violations.length;
     if (board.lwip.listeners.size === 0) return;
     const vitals = vitalsOf(board);
@@ -137,6 +138,10 @@ async function run({ code, name, takes, options }) {
   };
   process.on('message', stop);
   process.on('disconnect', stop); // whoever started it has gone
+  // Kaluma 1.2.1 prints the first line of it; where it comes from is our own addition.
+  process.on('unhandledRejection', (error) => tell('console', {
+    level: 'error', text: `Uncaught (in promise) ${error instanceof Error ? error.stack : String(error)}`,
+  }));
   try {
     board.load(code, name);
   } catch (error) {

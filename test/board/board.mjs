@@ -60,8 +60,8 @@ export class Board {
     this.heap = new Heap(this.rules);
     this.storage = makeStorage(storage);
     this.fs = new FileSystem(files, this.heap.Uint8Array);
-    this.wifi = new Wifi({ connected: wifi === 'connected', ip: this.onNode ? '127.0.0.1' : '192.168.1.2', storage: this.storage });
-    this.gpio = new Gpio({ clock, rules: this.rules, report: (error) => this.printError(error) });
+    this.wifi = new Wifi({ connected: wifi === 'connected', ip: this.onNode ? '127.0.0.1' : '192.168.1.2', storage: this.storage, rules: this.rules });
+    this.gpio = new Gpio({ clock, rules: this.rules, report: (error, note) => this.printError(error, note) });
 
     this.lwip = new Lwip({ pcbs, now: () => clock.now });
     /** @type {any} a MemoryNetwork or a NodeNetwork */
@@ -74,7 +74,7 @@ export class Board {
     this.loop = new Loop({
       clock,
       rules: this.rules,
-      report: (error) => this.printError(error),
+      report: (error, note) => this.printError(error, note),
       watches: () => this.gpio.runWatches(),
       network: () => this.network.phase(),
     });
@@ -130,8 +130,10 @@ export class Board {
     };
   }
 
-  printError(error) {
-    this.onConsole('error', error instanceof Error ? String(error.stack) : String(error));
+  /** As the board prints an error that nobody caught. What becomes of it is our own addition. */
+  printError(error, note = '') {
+    const text = error instanceof Error ? String(error.stack) : String(error);
+    this.onConsole('error', note ? `${text}\n${note}` : text);
   }
 
   /**

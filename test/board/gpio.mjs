@@ -10,7 +10,7 @@ export class Gpio {
    * @param {object} parts
    * @param {import('./clock.mjs').Clock} parts.clock
    * @param {import('./rules.mjs').Rules} parts.rules
-   * @param {(error: unknown) => void} parts.report
+   * @param {(error: unknown, note: string) => void} parts.report
    */
   constructor({ clock, rules, report }) {
     this.clock = clock;
@@ -57,8 +57,8 @@ export class Gpio {
     try {
       watch.callback.call(undefined, watch.pin);
     } catch (error) {
-      this.report(error);
-      this.rules.swallowed('a watch callback', error);
+      this.report(error, 'Its watch is cancelled.');
+      this.rules.printed('a watch callback', error, ', and cancels the watch');
       this.clear(watch.id);
     }
   }

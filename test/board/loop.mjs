@@ -15,7 +15,7 @@ export class Loop {
    * @param {object} parts
    * @param {import('./clock.mjs').Clock} parts.clock
    * @param {import('./rules.mjs').Rules} parts.rules
-   * @param {(error: unknown) => void} parts.report prints what a timer callback threw
+   * @param {(error: unknown, note: string) => void} parts.report prints what a timer callback threw, and what becomes of the timer
    * @param {() => void} parts.watches looks at the watched pins
    * @param {() => void} parts.network the network phase
    */
@@ -69,8 +69,9 @@ export class Loop {
   }
 
   failed(timer, error) {
-    this.report(error);
-    this.rules.swallowed(timer.repeat ? 'an interval callback' : 'a timer callback', error);
+    this.report(error, timer.repeat ? 'Its interval is cancelled.' : '');
+    if (timer.repeat) this.rules.printed('an interval callback', error, ', and cancels the interval');
+    else this.rules.printed('a timer callback', error, '');
     if (!timer.listed) this.rules.record('timer closed twice', `timer ${timer.id} cleared itself and threw: its memory is freed twice`);
     this.remove(timer);
   }

@@ -1,6 +1,9 @@
 // What would hurt the board is not refused by the board: it corrupts memory, leaks or mixes up connections in silence. The model
 // therefore keeps a list of broken rules, so that a test can fail on them.
 
+/** The rule whose breaking the board tells by itself. */
+export const UNCAUGHT = 'uncaught exception';
+
 /** A broken rule. `rule` is its short name, the message has the numbers. */
 export class RuleError extends Error {
   /**
@@ -36,11 +39,20 @@ export class Rules {
     throw this.record(rule, detail);
   }
 
-  /** An exception came out of a callback, where the driver drops it without a word. A broken rule that was thrown is on the list already. */
+  /** An exception came out of a callback of a driver, which drops it without a word. A broken rule that was thrown is on the list already. */
   swallowed(callback, error) {
+    this.threw('exception out of a callback', callback, error, 'a real board says nothing about it, and loses memory');
+  }
+
+  /** An exception came out of a callback of the loop, which prints it. */
+  printed(callback, error, then) {
+    this.threw(UNCAUGHT, callback, error, `the board prints it${then}`);
+  }
+
+  threw(rule, callback, error, consequence) {
     if (error instanceof RuleError && this.violations.includes(error)) return;
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    this.record('exception out of a callback', `${callback} threw ${text}; the driver swallows and leaks it`, { cause: error });
+    this.record(rule, `${callback} threw ${text}; ${consequence}`, { cause: error });
   }
 
   /** Throws the first broken rule, if there is one. */

@@ -1,4 +1,5 @@
-// `require('wifi')`. On the board every call blocks until it is done, so callbacks run before it returns.
+// `require('wifi')`. On the board every call blocks until it is done, so callbacks run before it returns; what they throw nobody sees, as it
+// is the driver that calls them.
 import { EventEmitter } from './events.mjs';
 
 const AP_IP = '192.168.4.1';
@@ -9,10 +10,12 @@ export class Wifi {
    * @param {boolean} options.connected
    * @param {string} options.ip the address that the board gets
    * @param {ReturnType<import('./storage.mjs').makeStorage>} options.storage
+   * @param {import('./rules.mjs').Rules} options.rules
    */
-  constructor({ connected, ip, storage }) {
+  constructor({ connected, ip, storage, rules }) {
     this.stationIp = ip;
     this.storage = storage;
+    this.rules = rules;
     this.connected = connected;
     this.apMode = false;
     this.ssid = connected ? storage.getItem('WIFI_SSID') ?? 'board' : '';
@@ -29,41 +32,47 @@ export class Wifi {
 
   module() {
     const chip = this;
-    const { storage } = this;
+    const { storage, rules } = this;
+    const call = (name, callback, ...args) => {
+      try {
+        callback?.(...args);
+      } catch (error) {
+        rules.swallowed(name, error);
+      }
+    };
     const orCallback = (info, callback) => (typeof info === 'function' ? [undefined, info] : [info, callback]);
 
     class WiFi extends EventEmitter {
       reset(callback) {
         chip.connected = chip.apMode = false;
-        callback?.(null);
+        call('the callback of reset()', callback, null);
       }
 
       scan(callback) {
-        callback?.(null, [{ ssid: 'board', bssid: '00:00:00:00:00:01', security: 'WPA2_PSK', rssi: -50, channel: 1 }]);
+        call('the callback of scan()', callback, null, [{ ssid: 'board', bssid: '00:00:00:00:00:01', security: 'WPA2_PSK', rssi: -50, channel: 1 }]);
       }
 
       connect(connectInfo, callback) {
         const [given, cb] = orCallback(connectInfo, callback);
         const info = given ?? { enforce: false };
         info.ssid ||= storage.getItem('WIFI_SSID');
-        if (!info.ssid) return void cb?.(new Error('WIFI SSID is required'));
+        if (!info.ssid) return void cb?.(new Error('WIFI SSID is required')); // the driver is not asked
         info.password ||= storage.getItem('WIFI_PASSWORD');
         info.security ||= storage.getItem('WIFI_SECURITY');
-        if (chip.connected && !info.enforce) return void cb?.(null, { ssid: chip.ssid, bssid: '' });
+        if (chip.connected && !info.enforce) return call('the callback of connect()', cb, null, { ssid: chip.ssid, bssid: '' });
         Object.assign(chip, { connected: true, ssid: info.ssid });
-        this.emit('associated');
-        this.emit('connected');
-        cb?.(null, info);
+        for (const event of ['associated', 'connected']) call(`a listener of '${event}'`, () => this.emit(event));
+        call('the callback of connect()', cb, null, info);
       }
 
       disconnect(callback) {
         chip.connected = false;
-        this.emit('disconnected');
-        callback?.();
+        call("a listener of 'disconnected'", () => this.emit('disconnected'));
+        call('the callback of disconnect()', callback);
       }
 
       getConnection(callback) {
-        callback?.(null, chip.connected ? { ssid: chip.ssid, bssid: '' } : undefined);
+        call('the callback of getConnection()', callback, null, chip.connected ? { ssid: chip.ssid, bssid: '' } : undefined);
       }
 
       wifiApMode(apInfo, callback) {
@@ -73,7 +82,7 @@ export class Wifi {
         info.password ||= storage.getItem('WIFI_AP_PASSWORD') ?? 'kalumaAp';
         if (info.password.length < 8) throw new Error('PASSWORD need to have at least 8 characters');
         chip.apMode = true;
-        cb?.(null, info);
+        call('the callback of wifiApMode()', cb, null, info);
       }
 
       disableWifiApMode() {
