@@ -37,6 +37,21 @@ describe('on real sockets', () => {
     board.check();
   });
 
+  test('a port that is reserved is known before the program listens, and resets clients so long', async (t) => {
+    const board = new Board({ network: 'node' });
+    t.after(() => board.stop());
+    const port = await board.network.reserve();
+    await board.start();
+    const early = await connect(t, port);
+    await board.until(() => early.error === 'ECONNRESET');
+    const server = listenOn(board);
+    assert.equal(await board.listening, port);
+    const client = await connect(t, port);
+    await board.until(() => server.accepted.length === 1);
+    client.socket.destroy();
+    board.check();
+  });
+
   test('the address is 127.0.0.1', async (t) => {
     const { board } = await start(t);
     assert.equal(board.netdev.ip, '127.0.0.1');

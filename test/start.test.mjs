@@ -104,7 +104,7 @@ describe('npm start', () => {
       setTimeout(() => console.log('four'), 1);
     `)]);
     started.push(program);
-    await program.prints(/^one 2\nfour\n/);
+    await program.prints(/^talk runs on an emulated Pico W: http:.*\nstock firmware: .*\nprogram: .*\none 2\nfour\n/);
     assert.equal(await program.stop(), 0);
     assert.equal(program.stderr, 'three\n');
   });
@@ -344,6 +344,102 @@ describe('npm start tells', () => {
   }
 });
 
+describe('npm start notices', () => {
+  /** Starts a program that need not listen. @returns {Promise<[Program, string]>} and its URL */
+  async function begin(text) {
+    const program = new Program(process.execPath, [START, '--port', '0', temporaryFile('odd.js', text)]);
+    started.push(program);
+    return [program, (await program.prints(/Pico W: (\S+)/))[1]];
+  }
+
+  /** Waits for something on the error output. */
+  async function says(program, pattern) {
+    for (const end = Date.now() + 20000; !pattern.test(program.stderr);) {
+      assert.ok(Date.now() < end, `not said: ${pattern}\n${program.stdout}${program.stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  test('that a program does not listen', async () => {
+    const [program, url] = await begin("const { Server, run } = require('./ehttpserver'); new Server(); run();");
+    await assert.rejects(ask(url), { code: /ECONNRESET|EPIPE/ });
+    await says(program, /^odd\.js does not listen after 3 s, so nobody can visit it\. What to check:\n( {2}- .*\n){3}$/);
+    assert.equal(await program.stop(), 0);
+  });
+
+  for (const firmware of ['stock', 'routed']) {
+    test(`that nothing steps the server, ${firmware} firmware`, async () => {
+      const { program, url } = await start(temporaryFile('still.js', `
+        const { Server } = require('./ehttpserver');
+        new (require('wifi').WiFi)().connect(() => { new Server().start(80); console.log('Open http://' + __netdev.ip + '/'); });
+      `), '--firmware', firmware);
+      const waiting = ask(url);
+      waiting.catch(() => {});
+      await says(program, /^still\.js listens, but nothing calls next\(\): run\(server\.start\(80\)\) or server\.listen\(80\)\n$/);
+      assert.equal(await program.stop(), 0);
+    });
+  }
+
+  test('none of that where a handler takes its time, whole requests are awaited, or a program answers by itself', async () => {
+    const slow = await start(served("server.route('/', 'GET', function* () { for (const end = millis() + 4000; millis() < end;) yield; return 'x'; });"));
+    const own = await start(temporaryFile('own.js', `
+      new (require('wifi').WiFi)().connect(() => {
+        const server = __netdev.socket('AF_INET', 'STREAM');
+        __netdev.bind(server, __netdev.ip, 80);
+        __netdev.listen(server);
+        let client;
+        __netdev.get(server).accept_cb = (fd) => { client = fd; };
+        __netdev.get(server).read_cb = () => { __netdev.write(client, 'HTTP/1.1 200 OK\\r\\ncontent-length: 1\\r\\n\\r\\nx'); };
+        console.log('Open http://' + __netdev.ip + '/');
+      });
+    `));
+    const plain = await start('plain');
+    const half = net.connect(+new URL(plain.url).port, '127.0.0.1');
+    half.on('error', () => {}).write('GET / HTTP');
+    const idle = new http.Agent({ keepAlive: true });
+    await new Promise((resolve) => http.get(own.url, { agent: idle }, (response) => response.resume().on('end', resolve)));
+    assert.equal((await ask(slow.url)).text, 'x');
+    half.destroy();
+    idle.destroy();
+    for (const { program } of [slow, own, plain]) {
+      assert.equal(await program.stop(), 0);
+      assert.equal(program.stderr, '');
+      assert.doesNotMatch(program.stdout, /busy/);
+    }
+  });
+
+  test('that a program keeps the processor, when it does', async () => {
+    const [program] = await begin('setTimeout(() => { for (;;); }, 10);');
+    await says(program, /^odd\.js has not given control back for 2 s: nobody is served meanwhile \(an endless loop\? delay\(\)\?\)\n$/);
+    assert.equal(await program.stop('SIGINT', 10000), 1);
+  });
+
+  test('that a pass took long: delay(), or a long loop', async () => {
+    const { program, url } = await start(served(`
+      server.route('/delay', 'GET', () => { delay(400); return ''; });
+      server.route('/loop', 'GET', () => { for (const end = millis() + 900; millis() < end;); return ''; });
+    `));
+    await ask(`${url}delay`);
+    const [, delayed] = await program.prints(/^board {3}busy for (\d+) ms: nobody was served \(delay\(\)\?\)$/m);
+    assert.ok(+delayed >= 400 && +delayed < 800, `${delayed} ms`);
+    await ask(`${url}loop`);
+    await program.prints(/^board {3}busy for \d+ ms: nobody was served \(a long loop\?\)$/m);
+    assert.equal(await program.stop(), 0);
+  });
+
+  test('a second port', async () => {
+    const { program } = await start(served(`
+      const second = new WebSocketServer();
+      second.route('/', 'GET', () => 'second');
+      setTimeout(() => second.listen(81), 20);
+    `));
+    const [, url] = await program.prints(/^port 81 of the board is at (http:\/\/127\.0\.0\.1:\d+\/)$/m);
+    assert.equal((await ask(url)).text, 'second');
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stdout.match(/^port /gm).length, 1);
+  });
+});
+
 describe('npm start on a bad link', () => {
   test('--latency: every byte takes so long, there and back', async () => {
     const { program, url } = await start('plain', '--latency', '150');
@@ -495,7 +591,6 @@ describe('npm start at Ctrl-C', () => {
 
 describe('npm start refuses in one line, exit code 1:', () => {
   const list = EXAMPLES.join(', ');
-  const throwing = () => temporaryFile('throwing.js', 'null.length');
   const cases = [
     ['an unknown example', () => ['nope'], `Unknown example nope. There are: ${list}`],
     ['a program that is not there', () => ['./nope.js'], 'There is no file ./nope.js'],
@@ -508,14 +603,19 @@ describe('npm start refuses in one line, exit code 1:', () => {
     ['a loss that leaves nothing', () => ['--loss', '100'], '--loss must be a number from 0 to 90, not 100'],
     ['unknown SYN retries', () => ['--syn-retries', 'fast'], 'Unknown choice for --syn-retries fast. There are: quick, real'],
     ['a port that is too high', () => ['--port', '65536'], '--port must be a number from 0 to 65535, not 65536'],
-    ['a program that throws when it is loaded', () => ['--port', '0', throwing()],
-      "throwing.js failed when it was loaded: TypeError: Cannot read properties of null (reading 'length')"],
   ];
   for (const [name, args, message] of cases) {
     test(name, async () => {
       assert.deepEqual(await refused(...args()), { code: 1, stdout: '', stderr: `${message}\n` });
     });
   }
+
+  test('a program that throws when it is loaded', async () => {
+    const { code, stdout, stderr } = await refused('--port', '0', temporaryFile('throwing.js', 'null.length'));
+    assert.equal(code, 1);
+    assert.match(stdout, /^throwing runs on an emulated Pico W: /);
+    assert.equal(stderr, "throwing.js failed when it was loaded: TypeError: Cannot read properties of null (reading 'length')\n");
+  });
 
   test('a port that is in use', async () => {
     const other = net.createServer().listen(0, '127.0.0.1');

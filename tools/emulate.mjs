@@ -3,6 +3,7 @@
 import { holdings } from '../test/board/holdings.mjs';
 import { Board } from '../test/board/index.mjs';
 import { UNCAUGHT } from '../test/board/rules.mjs';
+import { watchProgram } from './hints.mjs';
 import { HEAP_SIZE, kilobytes } from './lines.mjs';
 import { watchTraffic } from './traffic.mjs';
 import { siteFiles } from './www.mjs';
@@ -143,16 +144,20 @@ async function run({ code, name, takes, options }) {
     level: 'error', text: `Uncaught (in promise) ${error instanceof Error ? error.stack : String(error)}`,
   }));
   try {
+    tell('address', { port: await board.network.reserve() });
+  } catch (error) {
+    tell('failed', { code: error.code, message: error.message });
+    return stop();
+  }
+  if (stopping) return;
+  watchProgram(board, tell);
+  try {
     board.load(code, name);
   } catch (error) {
     tell('failed', { message: `${name} failed when it was loaded: ${String(error).split('\n')[0]}` });
     return stop();
   }
   await board.start();
-  board.listening.then(
-    (real) => tell('listening', { port: real }),
-    (error) => tell('failed', { code: error.code, message: error.message }),
-  );
 }
 
 // Ctrl-C in a terminal reaches both processes; the other one says when to stop.

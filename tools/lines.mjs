@@ -46,5 +46,8 @@ export function makeLines({ colours = false, width = SMALLEST_WIDTH } = {}) {
       + paint('dim', `  fds ${count(fds, allFds, [[dead, 'dead']])}  PCBs ${count(pcbs, allPcbs, [[held, 'held'], [ending, 'ending']])}`);
   }
 
-  return { traffic, vitals };
+  /** @param {{ms: number, delay: boolean}} pass a pass of the loop that took long */
+  const busy = ({ ms, delay }) => paint('yellow', `board   busy for ${Math.round(ms)} ms: nobody was served (${delay ? 'delay()?' : 'a long loop?'})`);
+
+  return { traffic, vitals, busy };
 }

@@ -18,8 +18,19 @@ const BOARD_URL = 'http://127.0.0.1/';
 const HEAP = { idle: 14100, perByte: 1.5 };
 /** A program that has not let go of the processor for so many ms after Ctrl-C never will. */
 const PATIENCE = 1500;
+/** The board's process is heard several times a second. So many looks, and ms between them, without that: its program keeps the processor. */
+const SILENCE = { looks: 9, every: 250 };
 /** npm passes on the signal that the terminal has sent here, too: within so many ms it is the same Ctrl-C. */
 const SAME_SIGNAL = 300;
+
+const HINTS = {
+  listening: (name) => `${name} does not listen after 3 s, so nobody can visit it. What to check:
+  - is there a server.listen(80), or a run(server.start(80))?
+  - is it called once the board is on the network, as from the callback of connect()?
+  - does every function* that the program runs come to a yield?`,
+  steps: (name) => `${name} listens, but nothing calls next(): run(server.start(80)) or server.listen(80)`,
+  silence: (name) => `${name} has not given control back for 2 s: nobody is served meanwhile (an endless loop? delay()?)`,
+};
 
 const HELP = `Usage: npm start -- [example] [options]
 
@@ -101,19 +112,27 @@ async function heapOf(code) {
   return dense.length * HEAP.perByte;
 }
 
-/** Prints what the program prints; its own address as the one that works here, so that is kept back until it is known. */
-class Console {
-  #url = '';
-  #early = [];
+/** Tells, once, when the board's process has not been heard for a while. On a machine that sleeps, time does not go by here either. */
+class Silence {
+  #looks = 0;
+  #timer;
 
-  print(level, text) {
-    if (!this.#url && text.includes(BOARD_URL)) this.#early.push([level, text]);
-    else console[level](text.replaceAll(BOARD_URL, this.#url));
+  /** @param {() => void} report */
+  constructor(report) {
+    this.report = report;
   }
 
-  listening(url) {
-    this.#url = url;
-    for (const [level, text] of this.#early.splice(0)) this.print(level, text);
+  heard() {
+    this.#looks = 0;
+    this.#timer ??= setInterval(() => {
+      if (++this.#looks < SILENCE.looks) return;
+      this.stop();
+      this.report();
+    }, SILENCE.every);
+  }
+
+  stop() {
+    clearInterval(this.#timer);
   }
 }
 
@@ -191,18 +210,23 @@ async function start({ example, ...options }) {
   const code = await bundle(source);
   const takes = { idle: HEAP.idle, text: await heapOf(code) };
   const lines = makeLines({ colours: process.stdout.hasColors?.() ?? false, width: process.stdout.columns });
-  const output = new Console();
+  const hint = (about) => console.error(HINTS[about](base));
+  const silence = new Silence(() => { if (!ending.begun) hint('silence'); });
+  let url = '';
   let failure;
 
   const told = {
-    console: ({ level, text }) => output.print(level, text),
+    alive: () => silence.heard(),
+    console: ({ level, text }) => console[level](text.replaceAll(BOARD_URL, url)),
     traffic: ({ event }) => console.log(lines.traffic(event)),
     vitals: (vitals) => console.log(lines.vitals(vitals)),
     violation: ({ message }) => console.error(`This would have hurt a real board: ${message}`),
-    listening: ({ port }) => {
-      const url = `http://127.0.0.1:${port}/`;
+    busy: (pass) => console.log(lines.busy(pass)),
+    hint: ({ about }) => hint(about),
+    port: ({ boardPort, port }) => console.log(`port ${boardPort} of the board is at http://127.0.0.1:${port}/`),
+    address: ({ port }) => {
+      url = `http://127.0.0.1:${port}/`;
       console.log(introduction({ name, url, takes, ...options }));
-      output.listening(url);
     },
     failed: ({ code: why, message }) => {
       failure = new UserError(why === 'EADDRINUSE' ? `Port ${options.port} is in use. Choose another one: --port 0 takes any` : message);
@@ -216,6 +240,7 @@ async function start({ example, ...options }) {
   process.stdout.on('error', () => ending.begin()); // nobody reads it any more
 
   const status = await exited;
+  silence.stop();
   ending.clean();
   if (failure) throw failure;
   if (ending.forced) throw new UserError(`${base} never gave control back to the board (an endless loop?): it was ended by force`);

@@ -179,8 +179,11 @@ export class NodeNetwork {
     this.synRetries = SYN_RETRIES;
     /** @type {Set<NodeWire>} */
     this.wires = new Set();
-    /** @type {Map<number, {server: net.Server, port: Promise<number>}>} by the board's port */
+    /** @typedef {{server: net.Server, port: Promise<number>, boardPort: number}} Opened boardPort: 0 as long as nobody listens */
+    /** @type {Map<number, Opened>} by the board's port */
     this.servers = new Map();
+    /** @type {Opened | undefined} for the first port that the program listens on */
+    this.reserved = undefined;
     this.timeouts = new Set();
     this.order = 0;
     this.firstPort = deferred();
@@ -195,7 +198,7 @@ export class NodeNetwork {
     return this.clock.now;
   }
 
-  /** The real port of the first listener. */
+  /** The real port of the first listener; known once the program listens, or the port is reserved. */
   get listening() {
     return this.firstPort.promise;
   }
@@ -205,16 +208,27 @@ export class NodeNetwork {
     return this.servers.get(boardPort)?.port;
   }
 
+  /** Opens the real port of the first listener before there is one: so long its clients get RST. @returns the port */
+  async reserve() {
+    this.reserved ??= this.openServer(this.port, this.firstPort);
+    return this.listening;
+  }
+
   /** The real server of a port stays when the program stops listening: then its clients get RST. */
   open(boardPort) {
     if (this.servers.has(boardPort)) return;
-    const first = this.servers.size === 0;
-    const wanted = first ? this.port : 0;
-    const ready = first ? this.firstPort : deferred();
-    const server = net.createServer({ allowHalfOpen: true }, (socket) => this.connected(socket, boardPort));
+    const first = () => this.reserved ?? this.openServer(this.port, this.firstPort);
+    const opened = this.servers.size === 0 ? first() : this.openServer(0, deferred());
+    opened.boardPort = boardPort;
+    this.servers.set(boardPort, opened);
+  }
+
+  openServer(wanted, ready) {
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => this.connected(socket, opened.boardPort));
+    const opened = { server, port: ready.promise, boardPort: 0 };
     server.once('error', (error) => ready.reject(this.explain(error, wanted)));
     server.listen(wanted, HOST, () => ready.resolve(/** @type {net.AddressInfo} */ (server.address()).port));
-    this.servers.set(boardPort, { server, port: ready.promise });
+    return opened;
   }
 
   explain(error, port) {
@@ -354,7 +368,8 @@ export class NodeNetwork {
     this.timeouts.clear();
     for (const wire of this.wires) wire.socket.destroy();
     this.wires.clear();
-    const closed = [...this.servers.values()].map(({ server }) => new Promise((resolve) => server.close(resolve)));
+    const opened = new Set([...this.servers.values(), ...this.reserved ? [this.reserved] : []]);
+    const closed = [...opened].map(({ server }) => new Promise((resolve) => server.close(resolve)));
     await Promise.all(closed);
   }
 }
