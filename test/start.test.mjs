@@ -145,6 +145,34 @@ describe('npm start', () => {
     `), /^Uncaught \(in promise\) Error: bang\n[^]*^Uncaught \(in promise\) text\n/m);
   });
 
+  test('names the lines of the maker\'s own files in stack traces, and nobody else\'s', async () => {
+    const source = temporaryFile('traced.ts', `import { Server } from './ehttpserver';
+      import { fail } from './traced-more';
+      interface Unused { x: number }
+      const caught = () => { try { fail(); } catch (error) { return error; } };
+      console.log(caught());
+      console.error(Object.assign(caught(), { errno: 5 }));
+      setTimeout(() => fail(), 1);
+      (async () => fail())();
+      new (require('wifi').WiFi)().connect(() => fail());
+      setTimeout(() => __netdev.write(99, ''), 5);
+      setTimeout(() => console.log('now', typeof Server), 20);`);
+    writeFileSync(join(source, '..', 'traced-more.ts'), "interface Unused { x: number }\n\nexport function fail(): void {\n  throw new Error('bang');\n}\n");
+    const program = new Program(process.execPath, [START, '--port', '0', source], { cwd: join(source, '..') });
+    started.push(program);
+    await program.prints(/now function/);
+    assert.equal(await program.stop(), 0);
+    const inFail = '    at fail (traced-more.ts:4:9)\n';
+    assert.ok(program.stdout.includes(`Error: bang\n${inFail}    at caught (traced.ts:4:36)\n    at traced.ts:5:19\nnow`), program.stdout);
+    const printed = program.stderr;
+    assert.ok(printed.includes(`${inFail}    at caught (traced.ts:4:36)\n    at traced.ts:6:35 {\n  errno: 5\n}\n`), printed);
+    assert.ok(printed.includes(`Error: bang\n${inFail}    at traced.ts:7:24\n`), printed);
+    assert.ok(printed.includes(`Uncaught (in promise) Error: bang\n${inFail}    at traced.ts:8:20\n`), printed);
+    assert.match(printed, /connect\(\) threw Error: bang; .*\n {4}at fail \(traced-more\.ts:4:9\)\n {4}at traced\.ts:9:50\n {4}at traced\.ts:9:36\n/);
+    assert.match(printed, /invalid fd: .*\n {4}at traced\.ts:10:33\n/);
+    assert.doesNotMatch(printed + program.stdout, /file:|node:/);
+  });
+
   for (const signal of ['SIGINT', 'SIGTERM']) {
     test(`ends at ${signal} at once, with connections open`, async () => {
       const { program, url } = await start();
@@ -614,7 +642,7 @@ describe('npm start refuses in one line, exit code 1:', () => {
     const { code, stdout, stderr } = await refused('--port', '0', temporaryFile('throwing.js', 'null.length'));
     assert.equal(code, 1);
     assert.match(stdout, /^throwing runs on an emulated Pico W: /);
-    assert.equal(stderr, "throwing.js failed when it was loaded: TypeError: Cannot read properties of null (reading 'length')\n");
+    assert.match(stderr, /^throwing\.js failed when it was loaded: TypeError: Cannot read properties of null \(reading 'length'\)\n {4}at \S+throwing\.js:1:6\n$/);
   });
 
   test('a port that is in use', async () => {

@@ -78,21 +78,34 @@ const shippedLibrary = {
   },
 };
 
-/** Bundles examples with the built library to one self-contained file each. */
+/** How programs are bundled with the built library. @type {import('esbuild').BuildOptions} */
+const BUNDLING = {
+  bundle: true,
+  format: 'cjs',
+  platform: 'neutral',
+  mainFields: ['main'],
+  target: 'es2017', // what Kaluma runs natively
+  external: KALUMA_MODULES,
+  plugins: [shippedLibrary],
+  logLevel: 'warning',
+};
+
+/** Makes one self-contained file of each example, in the folder `out`. */
 export async function buildExamples(sources = exampleSources(), out = join(root, 'dist', 'examples')) {
-  await esbuild.build({
-    entryPoints: sources,
-    outdir: out,
-    bundle: true,
-    format: 'cjs',
-    platform: 'neutral',
-    mainFields: ['main'],
-    target: 'es2017', // what Kaluma runs natively
-    external: KALUMA_MODULES,
-    plugins: [shippedLibrary],
-    logLevel: 'warning',
-  });
+  await esbuild.build({ ...BUNDLING, entryPoints: sources, outdir: out });
   return out;
+}
+
+/**
+ * Makes one self-contained text of a program.
+ * @returns {Promise<{code: string, map: string, folder: string}>} map: its source map, in which paths are relative to the folder
+ */
+export async function buildProgram(source) {
+  const { dir: folder, name } = parse(source);
+  const options = { sourcemap: /** @type {const} */ ('external'), sourcesContent: false, write: /** @type {const} */ (false) };
+  const { outputFiles } = await esbuild.build({ ...BUNDLING, ...options, entryPoints: [source], outfile: join(folder, `${name}.bundled.js`) });
+  const text = (end) => outputFiles.find(({ path }) => path.endsWith(end)).text;
+  return { code: text('.js'), map: text('.map'), folder };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -18,6 +18,9 @@ const BOUND = 'BOUND';
 /** What replaces the 1, 3 and 7 s of a SYN that the board drops, ms: every so often, for so long. See the text of --help. */
 const QUICK_SYN = { every: 100, during: 60000 };
 
+/** The board has some lines in each stack trace, which are not shown. */
+Error.stackTraceLimit = 30;
+
 let onTheWay = 0;
 
 /** Tells the other process. */
@@ -26,6 +29,8 @@ function tell(type, content = {}) {
   onTheWay++;
   process.send({ ...content, type }, () => { onTheWay--; });
 }
+
+const stackOf = (error) => String(error?.stack ?? error);
 
 export function vitalsOf(board) {
   const { fds, zombies, pcbs, states, peak } = board.vitals();
@@ -65,13 +70,15 @@ function watchBoard(board, takes) {
     countedAt = board.now;
     if (Math.abs(bytes - heap) < HEAP.step) return false;
     if (bytes > HEAP_SIZE && heap <= HEAP_SIZE) {
-      tell('violation', { message: `out of memory, which no program survives: it holds some ${kilobytes(bytes)} KB of JavaScript heap` });
+      tell('violation', { stack: '', message: `out of memory, which no program survives: it holds some ${kilobytes(bytes)} KB of JavaScript heap` });
     }
     heap = bytes;
     return true;
   };
   const look = () => {
-    for (const { rule, message } of board.violations.slice(violations)) if (rule !== UNCAUGHT) tell('violation', { message });
+    for (const error of board.violations.slice(violations)) {
+      if (error.rule !== UNCAUGHT) tell('violation', { message: error.message, stack: stackOf(error.cause ?? error) });
+    }
     violations = board.violations.length;
     if (board.lwip.listeners.size === 0) return;
     const vitals = vitalsOf(board);
@@ -141,7 +148,7 @@ async function run({ code, name, takes, options }) {
   process.on('disconnect', stop); // whoever started it has gone
   // Kaluma 1.2.1 prints the first line of it; where it comes from is our own addition.
   process.on('unhandledRejection', (error) => tell('console', {
-    level: 'error', text: `Uncaught (in promise) ${error instanceof Error ? error.stack : String(error)}`,
+    level: 'error', text: `Uncaught (in promise) ${stackOf(error)}`,
   }));
   try {
     tell('address', { port: await board.network.reserve() });
@@ -154,7 +161,7 @@ async function run({ code, name, takes, options }) {
   try {
     board.load(code, name);
   } catch (error) {
-    tell('failed', { message: `${name} failed when it was loaded: ${String(error).split('\n')[0]}` });
+    tell('failed', { message: `${name} failed when it was loaded: ${String(error).split('\n')[0]}`, stack: stackOf(error) });
     return stop();
   }
   await board.start();

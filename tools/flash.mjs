@@ -32,7 +32,7 @@ async function flash({ example, port: asked, follow }) {
   const { name } = parse(source);
   const cli = findCli();
   const port = asked ?? await findPort(cli);
-  const code = Buffer.from(await bundle(source));
+  const code = Buffer.from((await bundle(source)).code);
   const room = await withTerminal(cli, port, (terminal) => terminal.greet());
   // One byte more marks the end.
   if (code.length >= room) throw new UserError(`${name} has ${code.length} bytes, but the board has room for ${room - 1}`);

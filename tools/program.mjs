@@ -1,10 +1,9 @@
 // What the commands that take a program have in common: finding it, making it one file, and telling what is wrong in one line.
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, statSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { buildExamples, buildLibrary, exampleSource, exampleSources } from './build.mjs';
+import { buildLibrary, buildProgram, exampleSource, exampleSources } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -56,14 +55,10 @@ function libraryIsStale() {
 
 /** The program as the one file that the board gets. */
 export async function bundle(source) {
-  const out = mkdtempSync(join(tmpdir(), 'ehttpserver-'));
   try {
     if (libraryIsStale()) await buildLibrary();
-    await buildExamples([source], out);
-    return readFileSync(join(out, `${parse(source).name}.js`), 'utf8');
+    return await buildProgram(source);
   } catch (error) {
     throw new UserError(`Cannot build ${source}: ${String(error.message).split('\n')[0]}`);
-  } finally {
-    rmSync(out, { recursive: true });
   }
 }

@@ -4,6 +4,7 @@ import { dirname, join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import { HEAP_SIZE, kilobytes, makeLines } from './lines.mjs';
+import { framesOf, makeLocate } from './locate.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -207,7 +208,9 @@ class Ending {
 async function start({ example, ...options }) {
   const source = findSource(example);
   const { base, name } = parse(source);
-  const code = await bundle(source);
+  const program = await bundle(source);
+  const { code } = program;
+  const locate = makeLocate(base, program);
   const takes = { idle: HEAP.idle, text: await heapOf(code) };
   const lines = makeLines({ colours: process.stdout.hasColors?.() ?? false, width: process.stdout.columns });
   const hint = (about) => console.error(HINTS[about](base));
@@ -217,10 +220,10 @@ async function start({ example, ...options }) {
 
   const told = {
     alive: () => silence.heard(),
-    console: ({ level, text }) => console[level](text.replaceAll(BOARD_URL, url)),
+    console: ({ level, text }) => console[level](locate(text).replaceAll(BOARD_URL, url)),
     traffic: ({ event }) => console.log(lines.traffic(event)),
     vitals: (vitals) => console.log(lines.vitals(vitals)),
-    violation: ({ message }) => console.error(`This would have hurt a real board: ${message}`),
+    violation: ({ message, stack }) => console.error(`This would have hurt a real board: ${message}${framesOf(locate(stack))}`),
     busy: (pass) => console.log(lines.busy(pass)),
     hint: ({ about }) => hint(about),
     port: ({ boardPort, port }) => console.log(`port ${boardPort} of the board is at http://127.0.0.1:${port}/`),
@@ -228,8 +231,9 @@ async function start({ example, ...options }) {
       url = `http://127.0.0.1:${port}/`;
       console.log(introduction({ name, url, takes, ...options }));
     },
-    failed: ({ code: why, message }) => {
-      failure = new UserError(why === 'EADDRINUSE' ? `Port ${options.port} is in use. Choose another one: --port 0 takes any` : message);
+    failed: ({ code: why, message, stack = '' }) => {
+      const inUse = why === 'EADDRINUSE' && `Port ${options.port} is in use. Choose another one: --port 0 takes any`;
+      failure = new UserError(inUse || message + framesOf(locate(stack)));
       ending.begin();
     },
     ended: () => ending.clean(),
