@@ -1,6 +1,6 @@
 // npm start: the examples on the emulated board, as a user meets them.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -653,6 +653,19 @@ describe('npm start refuses in one line, exit code 1:', () => {
     await new Promise((resolve) => other.close(resolve));
     assert.deepEqual(result, { code: 1, stdout: '', stderr: `Port ${port} is in use. Choose another one: --port 0 takes any\n` });
   });
+});
+
+describe('the tool that makes the picture of the README', () => {
+  for (const [args, code] of /** @type {[string[], number][]} */ ([[['--help'], 0], [['help'], 1], [['--seconds', 'x'], 1], [['--nope'], 1]])) {
+    test(`does not replace it at ${args.join(' ')}`, async () => {
+      const picture = join(ROOT, 'examples', 'dashboard.png');
+      const before = statSync(picture).mtimeMs;
+      const result = await runToEnd(process.execPath, [join(ROOT, 'tools', 'screenshot.mjs'), ...args]);
+      assert.equal(result.code, code);
+      assert.match(result.stdout + result.stderr, code ? /^[^\n]*(--help|not x)\n$/ : /^Usage: /);
+      assert.equal(statSync(picture).mtimeMs, before);
+    });
+  }
 });
 
 describe('the examples', async () => {

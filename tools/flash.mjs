@@ -22,7 +22,7 @@ function readArguments() {
     follow: { type: /** @type {const} */ ('boolean'), default: false },
     help: { type: /** @type {const} */ ('boolean'), short: 'h', default: false },
   };
-  const { values, positionals: [example = 'hello', ...more] } = parseOptions(options, 'npm run flash');
+  const { values, positionals: [example = 'hello', ...more] } = parseOptions(options, 'npm run flash --');
   if (more.length > 0) throw new UserError(`One example at a time, please, not also: ${more.join(' ')}`);
   return { ...values, example };
 }

@@ -16,7 +16,7 @@ export class UserError extends Error {}
 /**
  * Reads the command line.
  * @param {import('node:util').ParseArgsOptionsConfig} options
- * @param {string} command what people type, for the message
+ * @param {string} command what people type before options, for the message
  * @returns {{values: any, positionals: string[]}}
  */
 export function parseOptions(options, command) {
@@ -24,7 +24,7 @@ export function parseOptions(options, command) {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
     // Its first sentence says what is wrong; the others are about what nobody wanted.
-    throw new UserError(`${error.message.split(/\.\s|\n/)[0]}. See ${command} -- --help`);
+    throw new UserError(`${error.message.split(/\.\s|\n/)[0]}. See ${command} --help`);
   }
 }
 

@@ -26,7 +26,7 @@ function readArguments() {
     port: { type: /** @type {const} */ ('string') },
     help: { type: /** @type {const} */ ('boolean'), short: 'h', default: false },
   };
-  const { values, positionals: files } = parseOptions(options, 'npm run put');
+  const { values, positionals: files } = parseOptions(options, 'npm run put --');
   if (values.help) return values;
   const { to } = values;
   if (files.length === 0) throw new UserError('Which file? npm run put -- FILE...');

@@ -86,7 +86,7 @@ function readArguments() {
     'syn-retries': text('quick'),
     help: { type: /** @type {const} */ ('boolean'), short: 'h', default: false },
   };
-  const { values, positionals: [example = 'hello', ...more] } = parseOptions(options, 'npm start');
+  const { values, positionals: [example = 'hello', ...more] } = parseOptions(options, 'npm start --');
   if (more.length > 0) throw new UserError(`One example at a time, please, not also: ${more.join(' ')}`);
   const number = (name, pattern, most) => {
     if (!pattern.test(values[name]) || +values[name] > most) throw new UserError(`--${name} must be a number from 0 to ${most}, not ${values[name]}`);
