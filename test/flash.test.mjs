@@ -176,9 +176,12 @@ describe('npm run flash', { skip }, () => {
     describe('where the ports are known', { skip: process.platform !== 'linux' && 'ports are listed otherwise here' }, () => {
       test('no board', () => refused(['hello'], [pathWithCli, portsAre([])],
         'No board is connected: plug in a Pico W with Kaluma on it, with a cable that carries data'));
-      test('something else than a board', () => refused(['hello'], [pathWithCli, portsAre([{ path: '/dev/ttyS0' }])],
+      test('only a port of the computer itself', () => refused(['hello'], [pathWithCli, portsAre([{ path: '/dev/ttyS0' }])],
+        'No board is connected: plug in a Pico W with Kaluma on it, with a cable that carries data'));
+      test('something else than a board', () => refused(['hello'],
+        [pathWithCli, portsAre([{ path: '/dev/ttyS0' }, { path: '/dev/ttyUSB0', vendor: '0403' }])],
         'No board is connected: plug in a Pico W with Kaluma on it, with a cable that carries data, '
-        + 'or say which port it is: --port with one of /dev/ttyS0'));
+        + 'or say which port it is: --port with one of /dev/ttyUSB0'));
       test('two boards', () => refused(['hello'],
         [pathWithCli, portsAre([{ path: '/dev/ttyACM0', vendor: '2e8a' }, { path: '/dev/ttyACM1', vendor: '2e8a' }])],
         'More than one board is connected. Say which one: --port /dev/ttyACM0 or --port /dev/ttyACM1'));

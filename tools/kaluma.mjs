@@ -72,12 +72,12 @@ export async function findPort({ SerialPort }) {
   } catch (error) {
     throw new UserError(`Cannot list the serial ports (${firstLine(error)}). Say which one it is: --port /dev/ttyACM0`);
   }
-  // A computer's own ports have no vendor, and some systems do not tell any: then all count.
+  // A computer's own ports have no vendor: none of them is a board.
   const boards = ports.filter(({ vendorId, manufacturer }) => VENDOR.test(vendorId ?? '') || MANUFACTURER.test(manufacturer ?? ''));
   const paths = boards.map(({ path }) => path);
   if (paths.length === 1) return paths[0];
   if (paths.length > 1) throw new UserError(`More than one board is connected. Say which one: --port ${paths.join(' or --port ')}`);
-  const others = ports.map(({ path }) => path).join(', ');
+  const others = ports.filter(({ vendorId }) => vendorId).map(({ path }) => path).join(', ');
   throw new UserError('No board is connected: plug in a Pico W with Kaluma on it, with a cable that carries data'
     + (others && `, or say which port it is: --port with one of ${others}`));
 }
