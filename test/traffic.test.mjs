@@ -58,7 +58,8 @@ const cases = [
   ['an answer that nobody asked for', [['board', CLOSE.replace('200', '503')], ['client', GET], ['closed']], [request('-', '-', 503, 5, 0)]],
   ['nothing at all', [['left'], ['closed']], []],
   ['what is no HTTP', [['client', '\x16\x03\x01'], ['left'], ['closed']], [request('?', '\x16\x03\x01', undefined, 0, 20, 'client left')]],
-  ['a refused WebSocket', [['client', UPGRADE], ['board', CLOSE.replace('200', '403')]], [request('GET', '/ws', 403, 5, 10)]],
+  ['a refused WebSocket', [['client', UPGRADE], ['board', CLOSE.replace('200', '403')]], [request('WS', '/ws', 403, 5, 10)]],
+  ['a request to upgrade to something else', [['client', UPGRADE.replace('websocket', 'h2c')], ['board', OK]], [request('GET', '/ws', 200, 5, 10)]],
   ['a WebSocket: messages, not frames; not what controls it; the first close code', [
     ['client', UPGRADE], ['board', 'HTTP/1.1 101 \r\n\r\n\x81\x05hello\x02\x7e\x00\x80' + 'x'.repeat(128) + '\x80\x00'],
     ['client', '\x81\x82\x01\x02\x03\x04xy' +
@@ -71,7 +72,7 @@ const cases = [
     [{ type: 'open', ...WS, status: 101, bytes: undefined, ms: undefined },
       { type: 'closed', ...WS, status: 1006, bytes: undefined, ms: 20, note: '1 in, 0 out' }]],
   ['what follows a refused WebSocket', [['client', UPGRADE + GET], ['board', OK.replace('200', '404')], ['board', OK]],
-    [request('GET', '/ws', 404, 5, 10), request('GET', '/', 200, 5, 10)]],
+    [request('WS', '/ws', 404, 5, 10), request('GET', '/', 200, 5, 10)]],
   ['empty lines', [['client', '\r\n'], ['client', '\r\n' + GET], ['board', OK], ['client', '\r\n'], ['closed']], [request('GET', '/', 200, 5, 10)]],
   ['a WebSocket whose client has gone', [['client', UPGRADE], ['board', 'HTTP/1.1 101 \r\n\r\n'], ['left'], ['closed']],
     [{ type: 'open', ...WS, status: 101, bytes: undefined, ms: undefined },

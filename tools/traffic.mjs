@@ -7,6 +7,8 @@ const LONGEST_HEAD = 65536;
 const SHORT_WAIT = 100;
 /** What a WebSocket's closing is called that came without a close frame: RFC 6455, section 7.1.5. */
 const ABNORMAL = 1006;
+/** What stands in the place of a method. */
+const WEB_SOCKET = 'WS';
 
 /**
  * @typedef {object} Event
@@ -142,6 +144,8 @@ export class Conversation {
       this.#last = this.#unread.length > LONGEST_HEAD;
       return false;
     }
+    // Whatever becomes of it, it is no request for a page.
+    if (/\r\nupgrade: *websocket\b/i.test(head)) this.#beginning.method = WEB_SOCKET;
     this.#beginning = null;
     this.#bodyLeft = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
     this.#held = /\r\nupgrade:/i.test(head);
@@ -204,7 +208,7 @@ export class Conversation {
   }
 
   #upgrade() {
-    const socket = { ...this.#waiting.shift() ?? this.#request(), method: 'WS', status: 101 };
+    const socket = { ...this.#waiting.shift() ?? this.#request(), method: WEB_SOCKET, status: 101 };
     this.#webSocket = { socket, received: new Frames(), sent: new Frames() };
     this.#tell('open', socket, { bytes: undefined, ms: undefined });
     this.#webSocket.received.take(this.#unread);
