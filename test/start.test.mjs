@@ -1,10 +1,10 @@
 // npm start: the examples on the emulated board, as a user meets them.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, parse } from 'node:path';
+import { dirname, join, parse } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
@@ -97,6 +97,23 @@ describe('npm start', () => {
     assert.equal(await program.stop(), 0);
   });
 
+  test('--files: a folder is the board\'s /www', async () => {
+    const page = temporaryFile('index.html', '<h1>mine</h1>');
+    mkdirSync(join(dirname(page), 'deeper'));
+    writeFileSync(join(dirname(page), 'deeper', 'bytes.bin'), Uint8Array.from([3, 255, 0]));
+    const { program, url } = await start(temporaryFile('files.js', `
+      const { FileResponse, Server } = require('./ehttpserver');
+      const server = new Server();
+      server.route('/', 'GET', () => new FileResponse('/www/index.html'));
+      server.route('/bytes', 'GET', () => require('fs').readFile('/www/deeper/bytes.bin').join() + require('fs').readdir('/www').sort().join());
+      new (require('wifi').WiFi)().connect(() => server.listen(80, () => console.log('Open http://' + __netdev.ip + '/')));
+    `), '--files', dirname(page));
+    assert.deepEqual(await get(url), { status: 200, type: 'text/html; charset=utf-8', text: '<h1>mine</h1>' });
+    assert.equal((await get(`${url}bytes`)).text, '3,255,0deeper,index.html');
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stderr, '');
+  });
+
   test('prints what the program prints, errors on the error output', async () => {
     const program = new Program(process.execPath, [START, '--port', '0', temporaryFile('talk.js', `
       console.log('one', 2);
@@ -157,8 +174,8 @@ describe('npm start', () => {
       new (require('wifi').WiFi)().connect(() => fail());
       setTimeout(() => __netdev.write(99, ''), 5);
       setTimeout(() => console.log('now', typeof Server), 20);`);
-    writeFileSync(join(source, '..', 'traced-more.ts'), "interface Unused { x: number }\n\nexport function fail(): void {\n  throw new Error('bang');\n}\n");
-    const program = new Program(process.execPath, [START, '--port', '0', source], { cwd: join(source, '..') });
+    writeFileSync(join(dirname(source), 'traced-more.ts'), "interface Unused { x: number }\n\nexport function fail(): void {\n  throw new Error('bang');\n}\n");
+    const program = new Program(process.execPath, [START, '--port', '0', source], { cwd: dirname(source) });
     started.push(program);
     await program.prints(/now function/);
     assert.equal(await program.stop(), 0);
@@ -618,6 +635,7 @@ describe('npm start at Ctrl-C', () => {
 });
 
 describe('npm start refuses in one line, exit code 1:', () => {
+  const bigFolder = dirname(temporaryFile('big.bin', 'x'.repeat(512 * 1024 + 1024)));
   const list = EXAMPLES.join(', ');
   const cases = [
     ['an unknown example', () => ['nope'], `Unknown example nope. There are: ${list}`],
@@ -629,6 +647,8 @@ describe('npm start refuses in one line, exit code 1:', () => {
     ['a port that is no number', () => ['--port', '80a'], '--port must be a number from 0 to 65535, not 80a'],
     ['a latency that is no number', () => ['--latency', '5ms'], '--latency must be a number from 0 to 10000, not 5ms'],
     ['a loss that leaves nothing', () => ['--loss', '100'], '--loss must be a number from 0 to 90, not 100'],
+    ['a folder that is not there', () => ['--files', './nope'], 'There is no folder ./nope'],
+    ['more files than the board has room for', () => ['--files', bigFolder], `The files in ${bigFolder} have 513 KB, the board has room for 512`],
     ['unknown SYN retries', () => ['--syn-retries', 'fast'], 'Unknown choice for --syn-retries fast. There are: quick, real'],
     ['a port that is too high', () => ['--port', '65536'], '--port must be a number from 0 to 65535, not 65536'],
   ];
@@ -643,6 +663,20 @@ describe('npm start refuses in one line, exit code 1:', () => {
     assert.equal(code, 1);
     assert.match(stdout, /^throwing runs on an emulated Pico W: /);
     assert.match(stderr, /^throwing\.js failed when it was loaded: TypeError: Cannot read properties of null \(reading 'length'\)\n {4}at \S+throwing\.js:1:6\n$/);
+  });
+
+  test('a program that listens before there is a network, and what to do', async () => {
+    const listening = "const { Server } = require('./ehttpserver');\nnew Server().listen(80);";
+    const { code, stderr } = await refused('--port', '0', temporaryFile('early.js', listening));
+    assert.equal(code, 1);
+    const hint = 'There is no network yet: call listen\\(\\) in the callback of connect\\(\\) or wifiApMode\\(\\), or later';
+    assert.match(stderr, new RegExp(`^early\\.js failed when it was loaded: Error: WiFi is not connected\\.\n(?: +at .*\n)* +at \\S+early\\.js:2:14\n${hint}\n$`));
+
+    const later = new Program(process.execPath, [START, '--port', '0', temporaryFile('early.js', `setTimeout(() => { ${listening} }, 5); setTimeout(() => console.log('now'), 20);`)]);
+    started.push(later);
+    await later.prints(/now/);
+    assert.equal(await later.stop(), 0);
+    assert.match(later.stderr, new RegExp(`^Error: WiFi is not connected\\.\n(?: +at .*\n)*${hint}\n$`));
   });
 
   test('a port that is in use', async () => {

@@ -112,13 +112,13 @@ function connectInputs(board) {
   Object.defineProperty(board.pins, 26, { get: () => 0.5 + 0.3 * Math.tanh(4 * wave(27)) + 0.1 * Math.tanh(4 * wave(11)) });
 }
 
-function makeBoard({ firmware, port, latency, loss, synRetries }) {
+function makeBoard({ firmware, port, latency, loss, synRetries, files }) {
   const board = new Board({
     firmware, port,
     network: 'node',
     wifi: 'off', // as after a reset: the program has to connect
     storage: { WIFI_SSID: 'emulated', WIFI_PASSWORD: 'emulated' },
-    files: siteFiles(),
+    files: siteFiles(files),
     onConsole: (level, text) => tell('console', { level, text }),
   });
   connectInputs(board);

@@ -1,11 +1,13 @@
 // Runs a program on an emulated Pico W, so that browsers on this computer can visit it: npm start -- [example] [options]
 import { fork } from 'node:child_process';
-import { dirname, join, parse } from 'node:path';
+import { statSync } from 'node:fs';
+import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import { HEAP_SIZE, kilobytes, makeLines } from './lines.mjs';
 import { framesOf, makeLocate } from './locate.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
+import { siteFiles } from './www.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const FIRMWARES = {
@@ -15,8 +17,12 @@ const FIRMWARES = {
 const SYN_RETRIES = ['quick', 'real'];
 /** What a program on the emulated board believes to be its address: port 80, which is another one on this computer. */
 const BOARD_URL = 'http://127.0.0.1/';
+/** What the board's driver throws. */
+const NO_NETWORK = /\bWiFi is not connected\./;
 /** Bytes of JavaScript heap that a board takes that does nothing, and that a byte of a program's text takes. */
 const HEAP = { idle: 14100, perByte: 1.5 };
+/** Bytes of the board's file system. */
+const FILE_SYSTEM = 524288;
 /** A program that has not let go of the processor for so many ms after Ctrl-C never will. */
 const PATIENCE = 1500;
 /** The board's process is heard several times a second. So many looks, and ms between them, without that: its program keeps the processor. */
@@ -25,6 +31,7 @@ const SILENCE = { looks: 9, every: 250 };
 const SAME_SIGNAL = 300;
 
 const HINTS = {
+  network: () => 'There is no network yet: call listen() in the callback of connect() or wifiApMode(), or later',
   listening: (name) => `${name} does not listen after 3 s, so nobody can visit it. What to check:
   - is there a server.listen(80), or a run(server.start(80))?
   - is it called once the board is on the network, as from the callback of connect()?
@@ -47,6 +54,8 @@ const HELP = `Usage: npm start -- [example] [options]
   --syn-retries quick | real
                    what happens to connections that the board has no room for,
                    see below. Default: quick
+  --files FOLDER   its files are those in the board's folder /www, in place of
+                   the files of examples/www
   --help           this text
 
 A line per request tells what its client saw: method, path, status, bytes of
@@ -60,7 +69,8 @@ the connections that are open; heap, an estimate of what the program holds of
 the JavaScript heap; input, the most bytes that waited for the garbage
 collector at a time (beyond 20 KB a real board crashes); fds, the driver's
 sockets; PCBs, lwIP's connections, of which the server holds some so that
-others wait.
+others wait. "busy": the program kept the processor for 250 ms or more at a
+time, with delay() or a long loop, and nobody was served meanwhile.
 
 A board that has no room for a connection does not answer. On the air a browser
 then uses the connections that it has and tries again after 1, 3 and 7 seconds.
@@ -69,13 +79,20 @@ connection, and waits for the board. So by default the board is asked again
 every 0.1 seconds: the page then takes a second, not three, which is closer to
 what it takes on the air; with --syn-retries real after 1, 3 and 7 seconds.
 
-The board has the files of examples/www in its folder /www. Analog input 30, the
-temperature of its processor, goes up and down a little; at input 26 somebody
-turns a potentiometer.
+Analog input 30 of the board, the temperature of its processor, goes up and down
+a little; at input 26 somebody turns a potentiometer.
 
 Ctrl-C ends it, a second one at once. NO_COLOR=1 keeps a terminal's lines plain.`;
 
 const text = (preset) => ({ type: /** @type {const} */ ('string'), default: preset });
+
+/** The path of a folder whose files the board has room for. */
+function findFiles(folder) {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new UserError(`There is no folder ${folder}`);
+  const bytes = Object.values(siteFiles(folder)).reduce((sum, { length }) => sum + length, 0);
+  if (bytes > FILE_SYSTEM) throw new UserError(`The files in ${folder} have ${kilobytes(bytes)} KB, the board has room for ${kilobytes(FILE_SYSTEM)}`);
+  return resolve(folder);
+}
 
 function readArguments() {
   const options = {
@@ -84,6 +101,7 @@ function readArguments() {
     latency: text('0'),
     loss: text('0'),
     'syn-retries': text('quick'),
+    files: { type: /** @type {const} */ ('string') },
     help: { type: /** @type {const} */ ('boolean'), short: 'h', default: false },
   };
   const { values, positionals: [example = 'hello', ...more] } = parseOptions(options, 'npm start --');
@@ -104,6 +122,7 @@ function readArguments() {
     latency: number('latency', /^\d+$/, 10000),
     loss: number('loss', /^\d+(\.\d+)?$/, 90),
     synRetries: choice('syn-retries', 'choice for --syn-retries', SYN_RETRIES),
+    files: values.files && findFiles(values.files),
   };
 }
 
@@ -211,19 +230,25 @@ async function start({ example, ...options }) {
   const program = await bundle(source);
   const { code } = program;
   const locate = makeLocate(base, program);
+  const hint = (about) => console.error(HINTS[about](base));
   const takes = { idle: HEAP.idle, text: await heapOf(code) };
   const lines = makeLines({ colours: process.stdout.hasColors?.() ?? false, width: process.stdout.columns });
-  const hint = (about) => console.error(HINTS[about](base));
   const silence = new Silence(() => { if (!ending.begun) hint('silence'); });
   let url = '';
   let failure;
 
   const told = {
     alive: () => silence.heard(),
-    console: ({ level, text }) => console[level](locate(text).replaceAll(BOARD_URL, url)),
+    console: ({ level, text }) => {
+      console[level](locate(text).replaceAll(BOARD_URL, url));
+      if (NO_NETWORK.test(text)) hint('network');
+    },
     traffic: ({ event }) => console.log(lines.traffic(event)),
     vitals: (vitals) => console.log(lines.vitals(vitals)),
-    violation: ({ message, stack }) => console.error(`This would have hurt a real board: ${message}${framesOf(locate(stack))}`),
+    violation: ({ message, stack }) => {
+      console.error(`This would have hurt a real board: ${message}${framesOf(locate(stack))}`);
+      if (NO_NETWORK.test(stack)) hint('network');
+    },
     busy: (pass) => console.log(lines.busy(pass)),
     hint: ({ about }) => hint(about),
     port: ({ boardPort, port }) => console.log(`port ${boardPort} of the board is at http://127.0.0.1:${port}/`),
@@ -233,7 +258,8 @@ async function start({ example, ...options }) {
     },
     failed: ({ code: why, message, stack = '' }) => {
       const inUse = why === 'EADDRINUSE' && `Port ${options.port} is in use. Choose another one: --port 0 takes any`;
-      failure = new UserError(inUse || message + framesOf(locate(stack)));
+      const mendable = NO_NETWORK.test(stack) ? `\n${HINTS.network()}` : '';
+      failure = new UserError(inUse || message + framesOf(locate(stack)) + mendable);
       ending.begin();
     },
     ended: () => ending.clean(),

@@ -1,5 +1,5 @@
 // The files of examples/www, which the board has under /www; packs the script among them: node tools/www.mjs
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -7,9 +7,12 @@ import { gzipSync } from 'node:zlib';
 const examples = join(dirname(fileURLToPath(import.meta.url)), '..', 'examples');
 const www = join(examples, 'www');
 
-/** The files by their path on the board. */
-export function siteFiles() {
-  return Object.fromEntries(readdirSync(www).map((name) => [`/www/${name}`, new Uint8Array(readFileSync(join(www, name)))]));
+/** A folder's files, and those of the folders in it, by their paths on the board. */
+export function siteFiles(folder = www, path = '/www') {
+  return Object.assign({}, ...readdirSync(folder).map((name) => {
+    const [from, to] = [join(folder, name), `${path}/${name}`];
+    return statSync(from).isDirectory() ? siteFiles(from, to) : { [to]: new Uint8Array(readFileSync(from)) };
+  }));
 }
 
 /** Only what comes out of it goes to the board: a third of the bytes to store and to send. */
