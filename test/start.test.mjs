@@ -658,6 +658,17 @@ describe('npm start refuses in one line, exit code 1:', () => {
     });
   }
 
+  for (const [what, text, place, why] of [
+    ['a module that there is not', "\n  require('i2cc');", '2:11', 'Could not resolve "i2cc"'],
+    ['a mistake in the language', 'let let;', '1:5', 'Cannot use "let" as an identifier here:'],
+  ]) {
+    test(`${what}, with the place`, async () => {
+      const { code, stdout, stderr } = await refused('--port', '0', temporaryFile('mistake.js', text));
+      assert.deepEqual({ code, stdout }, { code: 1, stdout: '' });
+      assert.ok(/^Cannot build \S+mistake\.js:\d+:\d+: .*\n$/.test(stderr) && stderr.endsWith(`:${place}: ${why}\n`), stderr);
+    });
+  }
+
   test('a program that throws when it is loaded', async () => {
     const { code, stdout, stderr } = await refused('--port', '0', temporaryFile('throwing.js', 'null.length'));
     assert.equal(code, 1);

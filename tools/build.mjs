@@ -103,7 +103,10 @@ export async function buildExamples(sources = exampleSources(), out = join(root,
 export async function buildProgram(source) {
   const { dir: folder, name } = parse(source);
   const options = { sourcemap: /** @type {const} */ ('external'), sourcesContent: false, write: /** @type {const} */ (false) };
-  const { outputFiles } = await esbuild.build({ ...BUNDLING, ...options, entryPoints: [source], outfile: join(folder, `${name}.bundled.js`) });
+  const { outputFiles, warnings } = await esbuild.build({
+    ...BUNDLING, ...options, logLevel: 'silent', entryPoints: [source], outfile: join(folder, `${name}.bundled.js`),
+  });
+  for (const warning of await esbuild.formatMessages(warnings, { kind: 'warning' })) console.error(warning);
   const text = (end) => outputFiles.find(({ path }) => path.endsWith(end)).text;
   return { code: text('.js'), map: text('.map'), folder };
 }

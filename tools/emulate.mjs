@@ -30,6 +30,10 @@ function tell(type, content = {}) {
   process.send({ ...content, type }, () => { onTheWay--; });
 }
 
+async function delivered() {
+  while (onTheWay > 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
 const stackOf = (error) => String(error?.stack ?? error);
 
 export function vitalsOf(board) {
@@ -141,7 +145,7 @@ async function run({ code, name, takes, options }) {
     await board.stop();
     look();
     tell('ended');
-    while (onTheWay > 0) await new Promise((resolve) => setImmediate(resolve));
+    await delivered();
     if (process.connected) process.disconnect();
   };
   process.on('message', stop);
@@ -156,8 +160,9 @@ async function run({ code, name, takes, options }) {
     tell('failed', { code: error.code, message: error.message });
     return stop();
   }
-  if (stopping) return;
   watchProgram(board, tell);
+  await delivered(); // the program may never let go of the processor
+  if (stopping) return;
   try {
     board.load(code, name);
   } catch (error) {

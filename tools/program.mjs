@@ -53,12 +53,16 @@ function libraryIsStale() {
   return sources.some((file) => age(join(root, file)) >= age(join(root, 'dist', `${parse(file).name}.js`)));
 }
 
+const firstLine = (error) => String(error?.message ?? error).split('\n')[0];
+
 /** The program as the one file that the board gets. */
 export async function bundle(source) {
   try {
     if (libraryIsStale()) await buildLibrary();
     return await buildProgram(source);
   } catch (error) {
-    throw new UserError(`Cannot build ${source}: ${String(error.message).split('\n')[0]}`);
+    const [{ text, location } = { text: firstLine(error), location: null }] = error.errors ?? [];
+    const place = location ? `${location.file}:${location.line}:${location.column + 1}` : source;
+    throw new UserError(`Cannot build ${place}: ${text}`);
   }
 }
