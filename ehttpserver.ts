@@ -32,7 +32,7 @@ export type Reply = Response | string | Uint8Array | object | number | boolean |
  * @param body of the request, whole
  * @param match of the route's regular expression: `match[1]` is its first group
  * @returns the reply; or an iterator (a generator) that is stepped until it returns the reply; or a promise of it (an async function)
- * @throws what it throws is printed, and answered with 500
+ * @throws anything: it goes to {@link Server.debug}, and is answered with 500
  */
 export type Handler<S = any> = (
   this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[],
@@ -352,7 +352,7 @@ function newConnection(server: Server, fd: number): Connection {
     if (!routed) {
       routed = true; // from now on nobody has to be kept out
       reader = null;
-      releaseHeld(held.length);
+      releaseHeld(Infinity);
     }
     receive(connection, data);
   };
@@ -477,7 +477,7 @@ export interface Connection {
   readonly _since: number;
   /** When what goes on now has had its time. Infinity: the client waits for the program. 0: it is dropped. */
   _deadline: number;
-  /** Requests begun. */
+  /** Requests, the one that is awaited included. */
   _requests: number;
   /** Received and not yet parsed. */
   _in: Uint8Array;
@@ -522,7 +522,7 @@ function receive(connection: Connection, data: Uint8Array): void {
   limitMemory();
 }
 
-/** From now on nothing is taken in. The next step ends it, with 503 where a request has begun. */
+/** From now on nothing is taken in. The next step ends it, with 503 where a request is coming. */
 function drop(connection: Connection): void {
   connection._in = NO_BYTES;
   connection._deadline = 0;
@@ -628,7 +628,7 @@ function begin(connection: Connection): void {
 
 /** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
 function readHead(connection: Connection): boolean {
-  const { maxRequestLineSize, maxHeaderBytes } = connection._server._limits;
+  const limits = connection._server._limits;
   const bytes = connection._in.subarray(0, Max.CHUNK);
   // Empty lines before the request are ignored: RFC 9112, section 2.2. "*" matches at once, "+" would search the whole head.
   const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]*/, '');
@@ -638,8 +638,8 @@ function readHead(connection: Connection): boolean {
   connection._in = after(connection._in, bytes.length - head.length + connection._headBytes);
   // While the end has not come, up to three characters of it may have. A bare line feed is 400: parse() finds it in a whole head; before,
   // it is looked for in the new bytes and the one before them.
-  const status = lineLength > maxRequestLineSize ? 414
-    : (headEnd < 0 ? head.length - 3 : headEnd) - lineLength > maxHeaderBytes ? 431
+  const status = lineLength > limits.maxRequestLineSize ? 414
+    : (headEnd < 0 ? head.length - 3 : headEnd) - lineLength > limits.maxHeaderBytes ? 431
     : headEnd >= 0 ? parse(connection, head.slice(0, headEnd).split('\r\n'))
     : /[^\r]\n/.test(head.slice(~bytes.length)) ? 400 : 0;
   if (status) fail(connection, status);
@@ -648,20 +648,20 @@ function readHead(connection: Connection): boolean {
 
 /** Takes over what the head says. Returns the status to fail with, or 0. */
 function parse(connection: Connection, lines: string[]): number {
-  const { maxHeaderCount, maxBodyBytes } = connection._server._limits;
+  const limits = connection._server._limits;
   const request = REQUEST_LINE.exec(lines[0]);
   if (!request) return 400;
   if (request[4] !== '1') return 505;
   const path = percentDecode(request[2]);
   if (!path) return 400;
-  if (lines.length > maxHeaderCount + 1) return 431;
+  if (lines.length > limits.maxHeaderCount + 1) return 431;
   const headers = parseHeaders(lines);
   if (!headers) return 400;
   const { 'content-length': length = '0' } = headers;
   const http11 = request[5] !== '0';
   if ('transfer-encoding' in headers) return 501;
   if (!/^\d+$/.test(length) || (http11 && !('host' in headers))) return 400;
-  if (+length > maxBodyBytes) return 413;
+  if (+length > limits.maxBodyBytes) return 413;
   connection._method = request[1];
   connection._path = path;
   connection._query = request[3] || '';
@@ -703,19 +703,14 @@ function readBody(connection: Connection): boolean {
 
 /** One step of the handler. True when there is an answer. */
 function handle(connection: Connection): boolean {
-  let reply;
-  if (connection._work) {
-    const result = connection._work.next();
-    if (!result.done) return false;
-    reply = result.value;
-  } else {
-    reply = connection._server._dispatch(connection);
-    if (reply && reply.then) reply = stepsOf(reply);
-    if (isIterator(reply)) {
-      connection._work = reply;
-      connection._keep = false; // it takes its time, and so will not be the reader any more
-      return false;
-    }
+  const result = connection._work ? connection._work.next() : { done: true, value: connection._server._dispatch(connection) };
+  if (!result.done) return false;
+  let reply = result.value;
+  if (reply && typeof reply.then === 'function') reply = stepsOf(reply);
+  if (isIterator(reply)) {
+    connection._work = reply;
+    connection._keep = false; // it takes its time, and so will not be the reader any more
+    return false;
   }
   answer(connection, reply);
   return true;
@@ -764,7 +759,7 @@ export class Response {
   }
 }
 
-/** Refuses what is no status, and in headers what would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
+/** Refuses a status that is no number above 99, and in headers what would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
 function checked(status: number, text: string): string {
   if (!(status > 99) || /[^\t -~\x80-\xff]/.test(text)) throw new Error('Bad status or header');
   return text;
@@ -808,7 +803,7 @@ function answer(connection: Connection, reply: Reply): void {
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
 function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, keep: boolean): string {
   const fields = merge({}, headers);
-  let head = 'HTTP/1.1 ' + status + ' \r\n';
+  let head = checked(status, 'HTTP/1.1 ' + status) + ' \r\n';
   if (status > 199) {
     if (!hasNoContent) {
       const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
@@ -1091,8 +1086,9 @@ export class Server {
         else dispose(connection);
       } catch (error) {
         log(this, error);
+        const message = this._limits.debug ? String(error) : '';
         if (connection._state === State.ANSWER) end(connection);
-        else if (connection._fd >= 0) answer(connection, failure(500, undefined, this._limits.debug ? '' + error : ''));
+        else if (connection._state < State.ANSWER && connection._fd >= 0) answer(connection, failure(500, undefined, message));
       }
     }
     while (backlog.length && !(reader && reader._in.length)) deliver(backlog.shift()!);
@@ -1120,14 +1116,14 @@ export class Server {
       if (connection._fd >= 0 && alive(connection)) end(connection);
       dispose(connection);
     });
-    releaseHeld(held.length);
+    releaseHeld(Infinity);
     dev.close(this._fd);
     this._fd = -1;
   }
 
   /**
-   * Prints errors on the console, and requests if options.debug is set; override it to log elsewhere.
-   * @param message a text for a request, with its method, path and status; what was thrown for an error
+   * Prints errors on the console, and texts, which requests are, if options.debug is set; override it to log elsewhere.
+   * @param message a request's method, path and status; or what was thrown
    */
   debug(message: unknown): void {
     if (this._limits.debug || typeof message !== 'string') console.log(message);
@@ -1149,9 +1145,10 @@ export interface RouteDecorator {
  */
 export function route(path: string | RegExp, method: 'WEBSOCKET'): (target: any, name: any) => void;
 export function route(path: string | RegExp, method?: string): RouteDecorator;
-export function route(path: string | RegExp, method = 'GET'): any {
+export function route(path: string | RegExp, method?: string): any {
+  method = method || 'GET';
   return (target: any, name: any) => {
-    if (name.addInitializer) name.addInitializer(function (this: Server) { this.route(path, method, target); });
+    if (name.addInitializer) name.addInitializer(function (this: Server) { this.route(path, method!, target); });
     else target.route(path, method, target[name]);
   };
 }

@@ -63,6 +63,7 @@ export interface WebSocketOptions extends ServerOptions {
  * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
  * @param path percent-decoded once, without the query
  * @param headers of the handshake, names in lower case
+ * @param ws the socket
  * @param query raw, without the "?"
  * @param match of the route's regular expression: `match[1]` is its first group
  */
@@ -110,7 +111,7 @@ function steps<T>(value: () => T | undefined): Steps<T> {
 // ----------------------------------------------------------------------------------------------------------- upgrade
 
 /** The members of a comma-separated header: RFC 9110, section 5.6.1. */
-const members = (header = '') => header.split(/[ \t,]+/);
+const members = (header?: string) => (header || '').split(/[ \t,]+/);
 
 const hasToken = (header: string | undefined, token: string) => members(header && header.toLowerCase()).indexOf(token) >= 0;
 
@@ -201,8 +202,8 @@ export class WebSocket {
     const connection = this._connection;
     if (_flush(connection)) {
       if (this._then) {
-        this.return();
-        return this._then(connection);
+        this._then(connection);
+        return this.return(); // the handler may throw
       }
       connection._deadline = Infinity;
     }
@@ -213,7 +214,7 @@ export class WebSocket {
 
   /** @internal The connection is gone, or the socket closed and all is out: what had come is read, the handler sees the end once, and is ended. */
   return(): void {
-    let left = -1;
+    let left;
     while (!this.closed && left !== this._connection._in.length) {
       left = this._connection._in.length;
       goOn(this);
@@ -230,18 +231,17 @@ export class WebSocket {
     const bytes = _concat(this._connection._in, data);
     let at = payloadLeft(this);
     let claim = 0;
-    if (at && this._type === Opcode.TEXT && !(this._first & 8)) {
+    if (at && !this.closed && this._type === Opcode.TEXT && !(this._first & 8)) {
       // Somebody else's bytes would not go on as UTF-8.
       const inside = bytes.subarray(0, at);
       if (_checkUtf8(unmask(this, inside, new Uint8Array(inside.length)), this._utf8) < 0) return -1;
       claim = 1;
     }
     while (at < bytes.length) {
-      const rest = bytes.subarray(at);
-      const length = payloadSize(rest);
-      if (length < -1) return -1;
+      const size = frameSize(bytes.subarray(at));
+      if (size < -1) return -1;
       if (at === known) claim = 1;
-      at += length < 0 ? bytes.length : headSize(rest[1] & 127) + length;
+      at += size < 0 ? bytes.length : size;
     }
     return at > bytes.length ? claim : 1;
   }
@@ -250,10 +250,9 @@ export class WebSocket {
   _drain(): Uint8Array {
     const { _in } = this._connection;
     let at = payloadLeft(this);
-    for (let length; at < _in.length && (length = payloadSize(_in.subarray(at))) !== -1;) at += headSize(_in[at + 1] & 127) + length;
+    for (let size; (size = frameSize(_in.subarray(at))) !== -1;) at += Math.abs(size); // a wrong one (-2) is skipped, too
     this._target = _NO_BYTES;
     this._got = Math.min(_in.length - at, 0);
-    this._type = 0;
     return _after(_in, at);
   }
 
@@ -287,7 +286,7 @@ export class WebSocket {
 
   /**
    * Queues a message at once; once the socket is closed, it is dropped.
-   * @param data a string goes out as text, a Uint8Array as binary, any other value as JSON text
+   * @param data a string goes out as text, a Uint8Array (no other buffer) as binary, any other value as JSON text
    * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
    */
   send(data: string | Uint8Array | object | number | boolean | null): Steps<true> {
@@ -367,8 +366,8 @@ const payloadLeft = ({ _target, _got }: WebSocket) => _target ? _target.length -
 /** Bytes of a frame's head, mask included, by the short form of its length. */
 const headSize = (length: number) => length > 126 ? 14 : length > 125 ? 8 : 6;
 
-/** Bytes of a frame's payload; -1 when the head is not whole, -2 when it is wrong whatever came before: RFC 6455, section 5.2. */
-function payloadSize(input: Uint8Array): number {
+/** Bytes of a frame, head and payload; -1 when the head is not whole, -2 when it is wrong whatever came before: RFC 6455, section 5.2. */
+function frameSize(input: Uint8Array): number {
   const first = input[0];
   let length = input[1] & 127;
   const size = headSize(length);
@@ -380,22 +379,24 @@ function payloadSize(input: Uint8Array): number {
     // Longer than need be, or with the top bit of 64 set.
     if (length < (size > 8 ? 65536 : 126) || (size > 8 && input[2] > 127)) return -2;
   }
-  return length;
+  return length + size;
 }
 
 /** Reads the head of a frame and makes room for its payload. False when it is not whole, or wrong: then the socket is closed. */
 function readFrameHead(ws: WebSocket): boolean {
   const input = ws._connection._in;
   const first = input[0];
-  const length = payloadSize(input);
+  const size = frameSize(input);
   // The first frame of a message has its type, the others have none. (When nothing has come the remainder is NaN, which is not below 8.)
-  if (length < -1 || (first % 16 < 8 && !ws._byFrame && !(first & 15) === !ws._type)) return close(ws, Code.PROTOCOL);
-  return length >= 0 && beginFrame(ws, first, length, input.subarray(headSize(input[1] & 127) - 4));
+  if (size < -1 || (first % 16 < 8 && !ws._byFrame && !(first & 15) === !ws._type)) return close(ws, Code.PROTOCOL);
+  return size >= 0 && beginFrame(ws, first, size, input);
 }
 
-/** @param rest the mask and what follows */
-function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Array): boolean {
+/** @param input the frame, of `size` bytes with its head, and what follows */
+function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Array): boolean {
   const connection = ws._connection;
+  const head = headSize(input[1] & 127);
+  const length = size - head;
   const end = ws._length + length;
   if (!(first & 8) && end > ws._maxBytes) return close(ws, Code.TOO_BIG);
   ws._first = first;
@@ -411,8 +412,8 @@ function beginFrame(ws: WebSocket, first: number, length: number, rest: Uint8Arr
     ws._target = connection._body.subarray(ws._length, end);
   }
   ws._got = 0;
-  ws._mask = new Uint8Array(rest.subarray(0, 4));
-  connection._in = _after(rest, 4);
+  ws._mask = new Uint8Array(input.subarray(head - 4, head));
+  connection._in = _after(input, head);
   _limitMemory();
   return true;
 }
@@ -576,7 +577,7 @@ const base = Server.prototype;
 const proto: Server = WebSocketServer.prototype = Object.create(base);
 
 proto.route = function (this: Server, path: string | RegExp, method: string, handler: any) {
-  return base.route.call(this, path, method, method !== 'WEBSOCKET' ? handler
+  return base.route.call(this, path, method, method !== 'WEBSOCKET' || typeof handler !== 'function' ? handler
     : function (this: Server, path: string, query: string, headers: RequestHeaders, _body: Uint8Array, match: string[]) {
       return upgrade(this, (ws) => handler.call(this, path, headers, ws, query, match));
     });

@@ -28,7 +28,7 @@ export type Reply = Response | string | Uint8Array | object | number | boolean |
  * @param body of the request, whole
  * @param match of the route's regular expression: `match[1]` is its first group
  * @returns the reply; or an iterator (a generator) that is stepped until it returns the reply; or a promise of it (an async function)
- * @throws what it throws is printed, and answered with 500
+ * @throws anything: it goes to {@link Server.debug}, and is answered with 500
  */
 export type Handler<S = any> = (this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[]) => Reply | Iterator<unknown, Reply> | PromiseLike<Reply>;
 /** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
@@ -170,8 +170,8 @@ export declare class Server {
     /** Ends this server's connections and stops listening. */
     close(): void;
     /**
-     * Prints errors on the console, and requests if options.debug is set; override it to log elsewhere.
-     * @param message a text for a request, with its method, path and status; what was thrown for an error
+     * Prints errors on the console, and texts, which requests are, if options.debug is set; override it to log elsewhere.
+     * @param message a request's method, path and status; or what was thrown
      */
     debug(message: unknown): void;
 }

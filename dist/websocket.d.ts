@@ -57,6 +57,7 @@ export interface WebSocketOptions extends ServerOptions {
  * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
  * @param path percent-decoded once, without the query
  * @param headers of the handshake, names in lower case
+ * @param ws the socket
  * @param query raw, without the "?"
  * @param match of the route's regular expression: `match[1]` is its first group
  */
@@ -82,7 +83,7 @@ export declare class WebSocket {
     recvFrame(): Steps<Frame | null>;
     /**
      * Queues a message at once; once the socket is closed, it is dropped.
-     * @param data a string goes out as text, a Uint8Array as binary, any other value as JSON text
+     * @param data a string goes out as text, a Uint8Array (no other buffer) as binary, any other value as JSON text
      * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
      */
     send(data: string | Uint8Array | object | number | boolean | null): Steps<true>;

@@ -113,6 +113,41 @@ describe('stock: segments of one pass, when one of the two ends in it', () => {
   });
 });
 
+for (const paused of [true, false]) {
+  test(`stock: behind bytes that make a text invalid, the rest of its frame is not another client's (${paused ? 'the close frame waits' : 'at once'})`, () => {
+    let ws;
+    const { board } = serveWebSocket({
+      firmware: 'stock', board: { passMicros: 500 },
+      handler: (path, headers, socket) => { ws = socket; ws.onmessage = () => {}; },
+      routes: (server) => server.route('/echo', 'POST', (path, query, headers, body) => body),
+    });
+    const peer = openPeer(board, { window: 400 });
+    board.run(20);
+    const client = board.connect({ port: 80, delay: 0.5 });
+    board.runUntil(() => client.state === 'open', 12000);
+    client.send('POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\n');
+    board.run(5);
+    client.send('0123456789');
+    board.run(5);
+    if (paused) {
+      peer.client.pause();
+      ws.send(new Uint8Array(16000));
+      board.run(20);
+    }
+    const message = frame(TEXT, Buffer.concat([Buffer.alloc(60, 97), Buffer.from([255]), Buffer.alloc(339, 97)]), { mask: Buffer.from([129, 130, 131, 132]) });
+    for (let at = 0; at < message.length; at += 70) {
+      peer.send(message.subarray(at, at + 70));
+      board.run(paused ? 20 : 0.5);
+    }
+    board.run(20);
+    client.send('abcdefghij');
+    board.run(50);
+    assert.equal(ws.closeCode, 1007);
+    assert.equal(bodyOf(client), '0123456789abcdefghij');
+    board.check();
+  });
+}
+
 for (const firmware of FIRMWARES) {
   describe(firmware, () => {
     const run = (handler, act, options) => {

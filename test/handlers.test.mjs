@@ -11,6 +11,15 @@ const ask = (board, request) => {
 };
 const request = (method, target) => `${method} ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`;
 
+/** The same where promises have to be settled. */
+const reply = async (board, path) => {
+  const client = board.connect({ port: 80, delay: 0.5 });
+  client.send(request('GET', path));
+  await board.runAsync(200);
+  return client.text;
+};
+const bodyOf = (text) => text.slice(text.indexOf('\r\n\r\n') + 4);
+
 for (const firmware of FIRMWARES) {
   test(`${firmware}: an iterator that ends with nothing is 204, like a handler that returns nothing`, () => {
     const { board } = serve({ firmware, routes: (server) => {
@@ -62,6 +71,47 @@ for (const firmware of FIRMWARES) {
     waiting[1]();
     await board.runAsync(50);
     assert.equal((await begin('/')).text.slice(-5), 'hello');
+    board.check();
+  });
+
+  test(`${firmware}: JSON may have a "then"; a promise out of a generator is waited for, an iterator out of a promise stepped`, async () => {
+    const { board } = serve({ firmware, routes: (server) => server
+      .route('/json', 'GET', () => ({ when: 'dark', then: 'led on' }))
+      .route('/generator', 'GET', function* () { yield; return Promise.resolve('hello'); })
+      .route('/promise', 'GET', async () => (function* () { yield; return { a: 1 }; })()) });
+    assert.equal(bodyOf(await reply(board, '/json')), '{"when":"dark","then":"led on"}');
+    assert.equal(bodyOf(await reply(board, '/generator')), 'hello');
+    assert.equal(bodyOf(await reply(board, '/promise')), '{"a":1}');
+    board.check();
+  });
+
+  test(`${firmware}: a status that becomes a header later on is 500, without other headers, too`, async () => {
+    const { board } = serve({ firmware, routes: (server, { Response }) => server.route('/', 'GET', () => {
+      const response = new Response('hi');
+      response.status = '200 \r\nset-cookie: x';
+      return response;
+    }) });
+    assert.equal((await reply(board, '/')).slice(0, 14), 'HTTP/1.1 500 \r');
+    board.check();
+  });
+
+  test(`${firmware}: one Response answers many requests, and stays as it was`, async () => {
+    let shared;
+    const { board } = serve({ firmware, routes: (server, { Response }) => {
+      shared = new Response('shared', 200, 'text/html', { 'x-a': 1 });
+      server.route('/', 'GET', () => shared);
+      server.route('/type', 'GET', () => { shared.contentType = 'text/css'; return shared; });
+    } });
+    await reply(board, '/');
+    assert.deepEqual({ ...shared }, { body: 'shared', status: 200, contentType: 'text/html', headers: { 'x-a': 1 } });
+    assert.match(await reply(board, '/type'), /content-type: text\/css/);
+    board.check();
+  });
+
+  test(`${firmware}: a header without a value is left out, and "connection" is the server's`, async () => {
+    const { board } = serve({ firmware, routes: (server, { Response }) => server.route('/', 'GET', () =>
+      new Response('', 204, '', { 'x-a': undefined, connection: 'keep-alive' })) });
+    assert.equal(await reply(board, '/'), 'HTTP/1.1 204 \r\nconnection: close\r\n\r\n');
     board.check();
   });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FIRMWARES } from './support/serve.mjs';
-import { bytes, CLOSE, frame, openPeer, Peer, PING, recorder, serveWebSocket, TEXT } from './support/websocket.mjs';
+import { BINARY, bytes, CLOSE, frame, openPeer, Peer, PING, recorder, serveWebSocket, TEXT } from './support/websocket.mjs';
 
 /** An open socket, and what its handler sees. `handler(ws, seen)` runs first. */
 function setUp({ firmware, options, handler = () => {}, client, board: boardOptions }) {
@@ -382,6 +382,73 @@ for (const firmware of FIRMWARES) {
       assert.equal(peer.over, false);
       board.check();
     });
+
+    test('a client is drained, not reset, when the handler trips over the null of a socket that the server closed', () => {
+      const { board } = serveWebSocket({ firmware, * handler(path, headers, ws) {
+        for (;;) ws.send('got ' + (yield* ws.recv()).length);
+      } });
+      const peer = openPeer(board);
+      peer.send('c18000000000');
+      for (let n = 0; n < 20; n++) {
+        board.run(0.3);
+        peer.send(frame(BINARY, Buffer.alloc(600, n)));
+      }
+      board.run(3000);
+      assert.equal(peer.hex, '880203ea');
+      assert.deepEqual([peer.client.ended, peer.client.wasReset], [true, false]);
+      board.check();
+    });
+
+    test('who goes on sending behind what is no frame is drained until 250 ms after the last of it', () => {
+      const { board } = serveWebSocket({ firmware });
+      const peer = openPeer(board);
+      peer.send('c18000000000');
+      for (let n = 0; n < 6; n++) {
+        board.run(100);
+        peer.send('c18000000000');
+      }
+      board.run(200);
+      assert.equal(peer.over, false);
+      board.run(200);
+      assert.deepEqual([peer.client.ended, peer.client.wasReset], [true, false]);
+      board.check();
+    });
+
+    test('half the head of a frame does not keep a closed socket', () => {
+      let ws;
+      const { board } = serveWebSocket({ firmware, handler: (path, headers, socket) => { ws = socket; } });
+      const peer = openPeer(board);
+      ws.sendClose();
+      board.run(20);
+      peer.send('82');
+      board.run(600);
+      assert.deepEqual([peer.client.ended, peer.client.wasReset], [true, false]);
+      board.check();
+    });
+
+    for (const what of ['an error answer', 'a close frame']) {
+      test(`nobody is drained for more than 2 seconds behind ${what}`, () => {
+        const { board } = serveWebSocket({ firmware });
+        let client;
+        let more = 'a'.repeat(50);
+        if (what === 'a close frame') {
+          const peer = openPeer(board);
+          peer.send('c18000000000');
+          client = peer.client;
+          more = frame(BINARY, Buffer.alloc(50));
+        } else {
+          client = board.connect({ port: 80, delay: 0.5 });
+          client.send('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\n');
+        }
+        for (let n = 0; n < 24; n++) {
+          board.run(100);
+          if (!client.ended) client.send(more);
+          if (n < 16) assert.equal(client.ended, false, n);
+        }
+        assert.equal(client.ended || client.wasReset, true);
+        board.check();
+      });
+    }
   });
 }
 

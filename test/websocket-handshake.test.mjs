@@ -217,6 +217,11 @@ for (const firmware of FIRMWARES) {
   });
 }
 
+test('route() of a WebSocketServer refuses what is no handler of WebSockets', () => {
+  const { server } = serveWebSocket({ firmware: 'stock' });
+  for (const wrong of [undefined, 'hi', {}]) assert.throws(() => server.route('/x', 'WEBSOCKET', wrong), Error, String(wrong));
+});
+
 test('stock: a second socket is told 503 and to come back, and gets in once the first has closed', () => {
   const { board } = serveWebSocket({ firmware: 'stock' });
   const first = openPeer(board);
