@@ -166,13 +166,20 @@ const isIterator = (value: any): value is Iterator<any, any> => value && typeof 
 
 /** A promise as an iterator: done with its value, or throws, once it is settled. */
 function stepsOf(promise: PromiseLike<any>): Iterator<undefined, any> {
-  const steps: any = { next: () => NOT_DONE };
+  let result: any = NOT_DONE;
+  let rejected = false;
   promise.then((value) => {
-    steps.next = () => ({ done: true, value });
+    result = { done: true, value };
   }, (error) => {
-    steps.next = () => { throw error; };
+    rejected = true;
+    result = error;
   });
-  return steps;
+  return {
+    next() {
+      if (rejected) throw result;
+      return result;
+    },
+  };
 }
 
 /** Puts into `all` what `more` has. */
@@ -743,7 +750,7 @@ export class Response {
    *   is sent from a string or as JSON, unless it has a parameter
    * @param headers more of them; a content-type among them is sent instead of contentType. Default none
    * @throws Error when a header has a line break, another control character, or a character above U+00FF (checked again when the
-   *   response goes out), or the status is no number; TypeError for what cannot be JSON
+   *   response goes out), or the status has not three digits; TypeError for what cannot be JSON
    */
   constructor(body?: unknown, status?: number, contentType?: string, headers?: { [name: string]: string | number }) {
     if (body === undefined) body = '';
@@ -753,16 +760,17 @@ export class Response {
     }
     this.body = body as string;
     this.status = status || 200;
-    let all = this.contentType = contentType || 'text/plain';
-    for (const name in headers) all += name + (this.headers[name.toLowerCase()] = headers[name]);
-    checked(this.status, all);
+    this.contentType = contentType || 'text/plain';
+    for (const name in headers) this.headers[name.toLowerCase()] = headers[name];
+    check(this);
   }
 }
 
-/** Refuses a status that is no number above 99, and in headers what would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
-function checked(status: number, text: string): string {
-  if (!(status > 99) || /[^\t -~\x80-\xff]/.test(text)) throw new Error('Bad status or header');
-  return text;
+/** Refuses what is no status, and in headers what would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
+function check({ status, contentType, headers }: Response): void {
+  let all = status + '\n' + contentType;
+  for (const name in headers) all += name + headers[name];
+  if (!/^\d{3}\n[\t -~\x80-\xff]*$/.test(all)) throw new Error('Bad status or header');
 }
 
 /** What all that fails is answered with. */
@@ -779,6 +787,7 @@ function answer(connection: Connection, reply: Reply): void {
   let response = reply instanceof Response ? reply
     : new Response(reply, reply === undefined ? 204 : 200, reply instanceof Uint8Array ? BINARY : '');
   if (response._resolve) response = response._resolve(connection._headers);
+  check(response); // it may have been changed since it was made
   const { body, status } = response;
   const bytes: any = toBytes(body);
   const hasNoContent = status === 204 || status === 304;
@@ -803,7 +812,7 @@ function answer(connection: Connection, reply: Reply): void {
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
 function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, keep: boolean): string {
   const fields = merge({}, headers);
-  let head = checked(status, 'HTTP/1.1 ' + status) + ' \r\n';
+  let head = 'HTTP/1.1 ' + status + ' \r\n';
   if (status > 199) {
     if (!hasNoContent) {
       const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
@@ -812,7 +821,7 @@ function headOf({ body, status, contentType, headers }: Response, hasNoContent: 
     }
     if (!keep) fields.connection = 'close';
   }
-  for (const name in fields) head += checked(status, name + ': ' + fields[name]) + '\r\n';
+  for (const name in fields) head += name + ': ' + fields[name] + '\r\n';
   return head + '\r\n';
 }
 

@@ -114,7 +114,7 @@ export declare class Response {
      *   is sent from a string or as JSON, unless it has a parameter
      * @param headers more of them; a content-type among them is sent instead of contentType. Default none
      * @throws Error when a header has a line break, another control character, or a character above U+00FF (checked again when the
-     *   response goes out), or the status is no number; TypeError for what cannot be JSON
+     *   response goes out), or the status has not three digits; TypeError for what cannot be JSON
      */
     constructor(body?: unknown, status?: number, contentType?: string, headers?: {
         [name: string]: string | number;

@@ -170,7 +170,7 @@ test('text() agrees with the platform on every two bytes and on random ones', ()
 test('Response refuses what would break out of its header', () => {
   const board = new Board();
   const { Response } = loadLibrary(board);
-  for (const status of ['OK', {}, 99, '200 OK']) assert.throws(() => new Response('', status), Error, String(status));
+  for (const status of ['OK', {}, 99, 1000, 200.5, -200, '200 OK', '200\n']) assert.throws(() => new Response('', status), Error, String(status));
   for (const bad of ['a\rb', 'a\nb', 'a\0b', 'a\x7fb', 'Ā']) {
     assert.throws(() => new Response('', 200, bad), Error, JSON.stringify(bad));
     assert.throws(() => new Response('', 200, 'text/plain', { a: bad }), Error, JSON.stringify(bad));
