@@ -280,7 +280,7 @@ let uncollected = 0;
 let routed = false;
 /** Fds of our bound sockets, each with a PCB. */
 const held: number[] = [];
-/** When to look for free PCBs, and when to release a held one although there is none. */
+/** When to look for free PCBs; and from when on a held one is released although none has come back. */
 let checkAt = 0;
 let releaseAt = 0;
 /** Closed by us, but not yet by the client: a slow one's FIN comes when it has read all, however long after. */
@@ -376,7 +376,7 @@ function busy(connection: Connection): void {
   flush(connection);
 }
 
-/** What the client sends from now on is refused by lwIP; its answer goes on, and the next client may come in. For good. */
+/** From now on lwIP refuses what the client sends. Its answer goes on, and the next client may come in. */
 function seal(connection: Connection): void {
   if (connection._fd >= 0) dev.shutdown(connection._fd, 0);
   stopHearing(connection, 0);
@@ -415,8 +415,8 @@ function deliverBacklog(): void {
 }
 
 function deliver(data: Uint8Array): void {
-  const mine = !upgraded || (reader && isReaders(reader._in.length || reader._state, upgraded._stage!, data));
-  const connection = mine ? reader : upgraded;
+  const toReader = !upgraded || (reader && isReaders(reader._in.length || reader._state, upgraded._stage!, data));
+  const connection = toReader ? reader : upgraded;
   if (connection) receive(connection, data);
 }
 
@@ -561,7 +561,7 @@ function limitMemory(): void {
  */
 function alive(connection: Connection): boolean {
   if (writable(connection._fd)) return true;
-  // Should it be alive and only the Wi-Fi down, nobody must hear it.
+  // Should it be alive after all (the Wi-Fi may have been down for a moment), it must not be heard.
   dev.shutdown(connection._fd, 0);
   setAside(zombies, connection._fd);
   gone(connection);
@@ -837,8 +837,9 @@ function continueAnswer(connection: Connection): boolean {
       connection._work = null;
       return true;
     }
-    if (piece.value === undefined) connection._deadline = Infinity; // the client waits for the program
-    else {
+    if (piece.value === undefined) {
+      connection._deadline = Infinity; // the client waits for the program
+    } else {
       connection._rest = toBytes(piece.value);
       restartTimeout(connection);
     }
@@ -869,6 +870,7 @@ function drain(connection: Connection): void {
   connection._deadline = now + Ms.QUIET;
 }
 
+/** Discards what has come; of a stage's input all but what it needs to know where its bytes end. */
 function discard(connection: Connection): void {
   const rest = connection._stage ? connection._stage._drain() : NO_BYTES;
   if (rest.length < connection._in.length) connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
