@@ -125,6 +125,15 @@ describe('text', () => {
   });
 });
 
+test('new Function() sees the globals of the board', () => {
+  const board = new Board();
+  const seen = board.load(`
+    const add = new Function('a', 'b', 'return a + b + typeof millis + typeof process;');
+    module.exports = [add(1, 2), Function('return 7')(), new Function()(), add instanceof Function, Function.prototype === Object.getPrototypeOf(add)];
+  `);
+  assert.deepEqual(seen, ['3functionundefined', 7, undefined, true, true]);
+});
+
 describe('storage', () => {
   test('is a global and a module, for strings', () => {
     const board = new Board({ storage: { WIFI_SSID: 'home' } });
@@ -139,6 +148,16 @@ describe('storage', () => {
     storage.clear();
     assert.equal(storage.length, 0);
     assert.throws(() => storage.setItem('a', 1), { name: 'TypeError', message: '"value" argument must be a string' });
+  });
+
+  test('a text must not get shorter: behind it the end of the one before would be read, over other memory', () => {
+    const board = new Board();
+    const { storage } = board.global;
+    for (const text of ['four', 'FOUR', 'longer']) storage.setItem('a', text);
+    storage.setItem('b', 'x');
+    board.check();
+    storage.setItem('a', 'short');
+    assert.throws(() => board.check(), { rule: 'storage', message: /^storage: a gets 5 bytes where there were 6: getItem\(\) overruns the C heap/ });
   });
 });
 

@@ -484,6 +484,21 @@ describe('npm start notices', () => {
   });
 });
 
+describe('npm start without a bundler', () => {
+  test('loads the library from the folder /lib of the board, as the README shows', async () => {
+    const [, loader] = /```js\n( *const loaded = [^]*?)\n *```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'));
+    const { program, url } = await start(temporaryFile('loads.js', `${loader}
+      const { WiFi } = require('wifi');
+      const server = new Server();
+      server.route('/', 'GET', () => 'loaded');
+      new WiFi().connect(() => setTimeout(() => server.listen(80, () => console.log('Open http://' + __netdev.ip + '/')), 1));
+    `));
+    assert.equal((await ask(url)).text, 'loaded');
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stderr, '');
+  });
+});
+
 describe('npm start on a bad link', () => {
   test('--latency: every byte takes so long, there and back', async () => {
     const { program, url } = await start('plain', '--latency', '150');

@@ -1,5 +1,6 @@
 // The emulated board of npm start, in a process of its own: a program that never gives control back can be ended from outside.
 // It is told the program and the options once, then to stop; it tells what happens.
+import { readFileSync } from 'node:fs';
 import { holdings } from '../test/board/holdings.mjs';
 import { Board } from '../test/board/index.mjs';
 import { UNCAUGHT } from '../test/board/rules.mjs';
@@ -15,6 +16,9 @@ const HEAP = { every: 5000, step: 1024 };
 /** The states of PCBs that are connections. */
 const OPEN = ['SYN_SENT', 'SYN_RCVD', 'ESTABLISHED', 'CLOSE_WAIT'];
 const BOUND = 'BOUND';
+/** What a program loads that is not bundled with it. */
+const library = Object.fromEntries(['ehttpserver.js', 'websocket.js']
+  .map((name) => [`/lib/${name}`, new Uint8Array(readFileSync(new URL(`../dist/${name}`, import.meta.url)))]));
 /** What replaces the 1, 3 and 7 s of a SYN that the board drops, ms: every so often, for so long. See the text of --help. */
 const QUICK_SYN = { every: 100, during: 60000 };
 
@@ -122,7 +126,7 @@ function makeBoard({ firmware, port, latency, loss, synRetries, files }) {
     network: 'node',
     wifi: 'off', // as after a reset: the program has to connect
     storage: { WIFI_SSID: 'emulated', WIFI_PASSWORD: 'emulated' },
-    files: siteFiles(files),
+    files: { ...siteFiles(files), ...library },
     onConsole: (level, text) => tell('console', { level, text }),
   });
   connectInputs(board);

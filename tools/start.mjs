@@ -55,7 +55,7 @@ const HELP = `Usage: npm start -- [example] [options]
                    what happens to connections that the board has no room for,
                    see below. Default: quick
   --files FOLDER   its files are those in the board's folder /www, in place of
-                   the files of examples/www
+                   the files of examples/www; the library is in /lib
   --help           this text
 
 A line per request tells what its client saw: method, path, status, bytes of

@@ -58,7 +58,7 @@ export class Board {
     const { clock } = this;
     this.rules = new Rules(() => clock.now);
     this.heap = new Heap(this.rules);
-    this.storage = makeStorage(storage);
+    this.storage = makeStorage(storage, this.rules);
     this.fs = new FileSystem(files, this.heap.Uint8Array);
     this.wifi = new Wifi({ connected: wifi === 'connected', ip: this.onNode ? '127.0.0.1' : '192.168.1.2', storage: this.storage, rules: this.rules });
     this.gpio = new Gpio({ clock, rules: this.rules, report: (error, note) => this.printError(error, note) });

@@ -18,6 +18,15 @@ export function languageGlobals() {
   return Object.fromEntries([...LANGUAGE].filter((name) => name in globalThis).map((name) => [name, globalThis[name]]));
 }
 
+/** `Function` that has Kaluma's globals around what it makes, where Node's own has Node's. */
+function makeFunction(names, values) {
+  const make = (...parts) => {
+    const body = parts.pop() ?? '';
+    return vm.compileFunction(`return function (${parts.join()}) {${body}\n};`, names).apply(undefined, values);
+  };
+  return new Proxy(Function, { construct: (target, parts) => make(...parts), apply: (target, self, parts) => make(...parts) });
+}
+
 /**
  * @param {string} code CommonJS source
  * @param {string} name for stack traces
@@ -29,7 +38,8 @@ export function runProgram(code, name, globals, require) {
   const module = { exports: {} };
   const own = { ...globals, require, module, exports: module.exports, global: globals.global, globalThis: globals.global };
   const names = [...new Set([...FOREIGN, ...Object.keys(own)])].filter((each) => !LANGUAGE.has(each));
-  const program = vm.compileFunction(`"use strict";${code}`, names, { filename: name });
-  program.apply(undefined, names.map((each) => own[each]));
+  const values = names.map((each) => own[each]);
+  const program = vm.compileFunction(`"use strict";${code}`, ['Function', ...names], { filename: name });
+  program.apply(undefined, [makeFunction(names, values), ...values]);
   return module.exports;
 }
