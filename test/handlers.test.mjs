@@ -115,6 +115,18 @@ for (const firmware of FIRMWARES) {
     board.check();
   });
 
+  test(`${firmware}: whatever is thrown, with debug the client is told, and the next one is served`, async () => {
+    const { board } = serve({ firmware, options: { debug: true }, routes: (server) => server
+      .route('/throws/(\\w+)', 'GET', (path, query, headers, body, match) => { throw { text: 'why', number: 7, nothing: undefined }[match[1]]; })
+      .route('/', 'GET', () => 'hello') });
+    for (const [what, told] of [['text', 'why'], ['number', '7'], ['nothing', 'undefined']]) {
+      assert.match(await reply(board, `/throws/${what}`), /^HTTP\/1\.1 500 /);
+      assert.equal(bodyOf(await reply(board, `/throws/${what}`)), told);
+      assert.equal(bodyOf(await reply(board, '/')), 'hello');
+    }
+    board.check();
+  });
+
   test(`${firmware}: HEAD of a body that is an iterator ends the iterator, unread`, () => {
     const calls = [];
     const { board } = serve({ firmware, routes: (server, { Response }) => {
