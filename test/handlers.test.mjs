@@ -3,9 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FIRMWARES, serve } from './support/serve.mjs';
 
-const ask = (board, request) => {
+const sent = (board, request) => {
   const client = board.connect({ port: 80, delay: 0.5 });
   client.send(request);
+  return client;
+};
+const ask = (board, request) => {
+  const client = sent(board, request);
   board.run(300);
   return client.text;
 };
@@ -13,8 +17,7 @@ const request = (method, target) => `${method} ${target} HTTP/1.1\r\nhost: x\r\n
 
 /** The same where promises have to be settled. */
 const reply = async (board, path) => {
-  const client = board.connect({ port: 80, delay: 0.5 });
-  client.send(request('GET', path));
+  const client = sent(board, request('GET', path));
   await board.runAsync(200);
   return client.text;
 };
@@ -48,8 +51,7 @@ for (const firmware of FIRMWARES) {
     } });
     const text = 'content-type: text/plain; charset=utf-8\r\n';
     const begin = async (target) => {
-      const client = board.connect({ port: 80, delay: 0.5 });
-      client.send(request('GET', target));
+      const client = sent(board, request('GET', target));
       await board.runAsync(500);
       return client;
     };

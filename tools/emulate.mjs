@@ -51,30 +51,25 @@ export function vitalsOf(board) {
 }
 
 /**
- * Estimates the JavaScript heap in use, of a program that has begun to listen.
+ * Looks at the board after each pass: its vitals and the rules that its program has broken.
+ * @param {import('../test/board/index.mjs').Board} board
  * @param {{idle: number, text: number}} takes bytes of a board that does nothing, and of the program's text with what is made of it
- * @returns {() => number} bytes now
  */
-function heapCounter(board, { idle, text }) {
-  // Of the examples' text 34 to 38 % are objects; what there is above that was made otherwise: tables, buffers.
-  const counted = Math.min(holdings(board), text * 0.4);
-  return () => idle + text + holdings(board) - counted;
-}
-
-/** Looks at the board after each pass: its vitals and the rules that its program has broken. */
-function watchBoard(board, takes) {
+function watchBoard(board, { idle, text }) {
   let current = '';
   let told = '';
   let since = 0;
-  let heapInUse;
+  let made;
   let heap = 0;
   let countedAt = 0;
   let violations = 0;
 
-  /** Whether it has changed. */
+  /** Estimates the heap in use, once the program listens. Whether it has changed. */
   const countHeap = () => {
-    heapInUse ??= heapCounter(board, takes);
-    const bytes = heapInUse();
+    const held = holdings(board);
+    // Of the examples' text 34 to 38 % are objects; what there is above that at first was made otherwise: tables, buffers.
+    made ??= Math.min(held, text * 0.4);
+    const bytes = idle + text + held - made;
     countedAt = board.now;
     if (Math.abs(bytes - heap) < HEAP.step) return false;
     if (bytes > HEAP_SIZE && heap <= HEAP_SIZE) {

@@ -8,17 +8,17 @@ const SMALLEST_WIDTH = 80;
 /** What a client sent must not move the cursor, nor look like anything else. */
 const printable = (text) => text.replace(/[^!-~]/g, '.');
 
+export const kilobytes = (bytes, digits = 0) => (bytes / 1024).toFixed(digits);
+
 const shortened = (text, width) => (text.length > width ? `${text.slice(0, width - 3)}...` : text).padEnd(width);
 
-const size = (bytes) => bytes < 10000 ? `${bytes} B` : bytes < 1e7 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
+const size = (bytes) => bytes < 10000 ? `${bytes} B` : bytes < 1e7 ? `${kilobytes(bytes, 1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
 
 const time = (ms) => ms < 10000 ? `${ms} ms` : ms < 1e6 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60000).toFixed(0)} min`;
 
 /** Bytes of the board's JavaScript heap, and of the C heap, as far as received bytes have it. */
 export const HEAP_SIZE = 184312;
 const INPUT_SIZE = 20480;
-
-export const kilobytes = (bytes, digits = 0) => (bytes / 1024).toFixed(digits);
 
 /**
  * Makes the functions that make lines.
