@@ -5,7 +5,7 @@
  * Words of the board's network:
  *   fd       the driver's number of a socket; it has 16
  *   PCB      lwIP's record of a connection; it has five
- *   reader   the one client that may send, where the driver does not say whose bytes it hands over
+ *   reader   the one client of a port that may send, where the driver does not say whose bytes it hands over
  *   sealed   a connection whose client can receive its answer, but not send any more
  *   held     a PCB that a socket of ours has, so that no client gets it; released when one may come in
  *   parked   an fd that is kept out of use, as a late FIN would close whoever has it by then
@@ -82,7 +82,7 @@ export interface ServerOptions {
   maxBodyBytes?: number;
   /** Seconds for a request from its first byte to its last (else 408), and for an answer without progress (else it ends). Default 10. */
   requestTimeoutSeconds?: number;
-  /** Connections served at a time; above it 503. Default 5, all that lwIP has. */
+  /** Connections served at a time; above it 503. Streams and WebSockets take at most one less. Default 5, all that lwIP has, less `reserve`. */
   maxParallelConnections?: number;
   /** lwIP's connections (PCBs) to leave alone for the program's own outgoing ones. Default 0. */
   reserve?: number;
@@ -133,18 +133,19 @@ const enum Max {
   MEMORY = 32768,
   /** Bytes received after which the garbage collector is called: the driver's memory for them is 20 KB, which it does not know of. */
   COLLECT = 6000,
-  /** Segments that may wait for it to be clear whose they are; above it they are taken for whose they look like. */
-  BACKLOG = 16,
-  /** Zombies beside which clients are served; with more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
-  ZOMBIES = 4,
+  /** Zombies and listeners beside which clients are served. With more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
+  ZOMBIES = 5,
   /** Requests on one kept connection. */
   REQUESTS = 100,
-  /** Fds of the driver's 16 that may be out of use, parked or zombies; above it the oldest parked are closed early. */
-  OUT_OF_USE = 8,
+  /**
+   * Fds that listen or are out of use (parked, zombies); above it the oldest parked are closed early. Of the driver's 16 they leave one for
+   * each PCB, one to look for free PCBs, and one to spare.
+   */
+  FDS = 9,
 }
 
-/** Where a request is, in the order of the protocol. */
-const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, DRAIN }
+/** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
+const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
 
 /** One constant for "not done yet": no garbage per step. */
 const NOT_DONE = { done: false } as IteratorResult<undefined>;
@@ -258,8 +259,8 @@ export function urlDecode(text: string): string | null {
 
 // ----------------------------------------------------------------------------------------------- driver and admission
 
-// Stock firmware hands all received bytes to the listening socket, without saying whose they are. So there at most one
-// connection, the reader, may be able to send. The others are sealed (their answers go on) or kept out: sockets bound to
+// Stock firmware hands received bytes to the socket that listens on their port, without saying whose they are. So there at most one
+// connection of a port, its reader, may be able to send. The others are sealed (their answers go on) or kept out: sockets bound to
 // port 0 hold the PCBs that they would need.
 // A board has one driver and one pool of PCBs, whatever the number of servers: so all of this is kept once.
 
@@ -268,12 +269,8 @@ let dev: Netdev;
 let now = 0;
 let lastMillis = 0;
 const connections: Connection[] = [];
-/** The connection whose bytes come to the listening socket. */
-let reader: Connection | null = null;
-/** The one beside it that speaks another protocol since its 101, and is heard on. */
-let upgraded: Connection | null = null;
-/** Segments for one of the two, until it is clear for which. */
-const backlog: Uint8Array[] = [];
+/** Of all servers. */
+const listeners: Listener[] = [];
 /** Bytes received since the garbage collector was called. */
 let uncollected = 0;
 /** True once bytes have come to an accepted socket itself: this firmware says whose bytes they are. */
@@ -328,37 +325,63 @@ function log(server: Server, message: unknown): void {
   }
 }
 
-/** A client has connected: it is heard, or told to come back. */
-function accept(server: Server, fd: number): void {
-  const connection = newConnection(server, fd);
-  const full = connections.push(connection) > server._limits.maxParallelConnections;
-  if (reader) alive(reader); // if not, it is the reader no more
-  if (zombies.length > Max.ZOMBIES && zombies.some(writable)) {
-    // A zombie that can send has this connection's PCB: its fd comes back with that of the connection.
-    busy(connection);
-    end(connection);
-  } else if (routed) {
-    if (full) busy(connection);
-  } else if (full || (reader && (reader._state || reader._requests < 2 || reader._in.length))) {
-    seal(connection);
-    busy(connection);
-  } else {
-    if (reader) {
-      // Between two requests it makes room: sealed now, ended at the next step; its client connects again by itself.
-      reader._deadline = 0;
-      seal(reader);
-    }
-    reader = connection;
+/** @internal A port that is listened on. */
+export interface Listener {
+  readonly _port: number;
+  readonly _fd: number;
+  /** The server's first port: pages come from it, and one client is let in while it has no reader. */
+  readonly _first: boolean;
+  /** On stock firmware the connection whose bytes come to this port. */
+  _reader: Connection | null;
+}
+
+/**
+ * Listens on a port of the server.
+ * @throws Error with the port, when it is in use, no fd is left, or there is no Wi-Fi
+ */
+function listenOn(server: Server, port: number): void {
+  const fd = socket();
+  if (fd >= 0) {
+    const object = dev.get(fd);
+    const listener: Listener = { _port: port, _fd: fd, _first: !server._listeners.length, _reader: null };
+    listeners.push(listener);
+    server._listeners.push(listener);
+    object.accept_cb = (accepted) => { accept(server, listener, accepted); };
+    object.read_cb = (data) => {
+      if (listener._reader) receive(listener._reader, data);
+    };
+    dev.bind(fd, dev.ip, port);
+    dev.listen(fd);
+    if (!dev.errno && port < 65536) return;
+  }
+  server.close();
+  throw new Error('Port ' + port + (fd < 0 ? ': no Wi-Fi, or no socket is left' : ': in use'));
+}
+
+/** A client has connected: it is heard, or ended, so that it tries again. */
+function accept(server: Server, listener: Listener, fd: number): void {
+  const connection = newConnection(server, listener, fd);
+  connections.push(connection);
+  if (listener._reader) alive(listener._reader); // if not, it is the reader no more
+  const reader = listener._reader;
+  if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
+    || (reader && (reader._state || reader._requests < 2 || reader._in.length))) {
+    reject(connection);
+  } else if (!routed) {
+    if (reader) reject(reader); // between two requests it makes room: its client connects again by itself
+    listener._reader = connection;
   }
 }
 
-function newConnection(server: Server, fd: number): Connection {
-  const connection = { _server: server, _fd: fd, _since: now, _requests: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES, _body: NO_BYTES } as Connection;
+function newConnection(server: Server, listener: Listener, fd: number): Connection {
+  const connection = {
+    _server: server, _listener: listener, _fd: fd, _since: now, _requests: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES, _body: NO_BYTES,
+  } as Connection;
   const accepted = dev.get(fd);
   accepted.read_cb = (data) => {
     if (!routed) {
       routed = true; // from now on nobody has to be kept out
-      reader = null;
+      listeners.forEach((each) => { each._reader = null; });
       releaseHeld(Infinity);
     }
     receive(connection, data);
@@ -370,16 +393,19 @@ function newConnection(server: Server, fd: number): Connection {
   return connection;
 }
 
-/** Answers 503 at once: as soon as its request comes, a sealed connection is reset. */
-function busy(connection: Connection): void {
-  fail(connection, 503, { 'retry-after': '1' });
-  flush(connection);
-}
+/** Whether the connection is its port's reader. */
+const isReader = (connection: Connection) => connection._listener._reader === connection;
 
 /** From now on lwIP refuses what the client sends. Its answer goes on, and the next client may come in. */
 function seal(connection: Connection): void {
   if (connection._fd >= 0) dev.shutdown(connection._fd, 0);
   stopHearing(connection, 0);
+}
+
+/** Nothing more is taken in. The next step ends the connection: without a byte, which a client could take for an answer, if no request has begun. */
+function reject(connection: Connection): void {
+  drop(connection);
+  seal(connection);
 }
 
 /** Its fd is not ours any more: closed by either side, or a zombie's. The next step disposes of the connection. */
@@ -388,56 +414,22 @@ function gone(connection: Connection): void {
   stopHearing(connection, Ms.COME_BACK);
 }
 
-/** Neither the reader nor upgraded any more. If it was the reader, its PCB may take `ms` to be free for the next one. */
+/** Not the reader any more. If it was, its PCB may take `ms` to be free for the next one. */
 function stopHearing(connection: Connection, ms: number): void {
   checkAt = 0;
-  deliverBacklog(); // what waits came while it was heard
-  if (upgraded === connection) upgraded = null;
-  if (reader === connection) {
-    reader = null;
+  if (isReader(connection)) {
+    connection._listener._reader = null;
     releaseAt = now + ms;
   }
-}
-
-/** Bytes came to the listening socket. */
-function hear(data: Uint8Array): void {
-  // Whether the reader's request ends with the bytes that it sent is known only when they are parsed: until then segments wait.
-  if (!upgraded || (!backlog.length && !(reader && reader._in.length))) {
-    deliver(data);
-  } else if (backlog.push(new Uint8Array(data)) > Max.BACKLOG) {
-    deliverBacklog();
-  }
-}
-
-/** Waits no longer: what may be more of the reader's request, which is not parsed, is taken for it. */
-function deliverBacklog(): void {
-  while (backlog.length) deliver(backlog.shift()!);
-}
-
-function deliver(data: Uint8Array): void {
-  const toReader = !upgraded || (reader && isReaders(reader._in.length || reader._state, upgraded._stage!, data));
-  const connection = toReader ? reader : upgraded;
-  if (connection) receive(connection, data);
-}
-
-/**
- * Whose bytes are these, beside an upgraded connection? The reader's if they begin a request line, or if the upgraded one's stage cannot
- * have them. Where it might (inside a WebSocket's frame), the reader's if they look like text and a request has begun, or like a method:
- * masked bytes hardly ever do.
- */
-function isReaders(begun: number, stage: Stage, data: Uint8Array): boolean {
-  const start = latin1(data.subarray(0, 16));
-  const claim = /^[A-Z]+ \//.test(start) ? -1 : stage._claim(data);
-  return claim < 0 || (!claim && (begun ? /^[\t\r -~]*(\n|$)/ : /^[A-Z]+ ?$/).test(start));
 }
 
 /** Lets as many PCBs be free as clients may come in. It takes all, and releases these: so it need not know how many there are. */
 function admit(reserve: number): void {
   if (now < checkAt) return;
   checkAt = now + Ms.CHECK;
-  while (parked.length && parked.length + zombies.length > Max.OUT_OF_USE) dev.close(parked[0]); // its close_cb removes it
+  while (parked.length && parked.length + zombies.length + listeners.length > Max.FDS) dev.close(parked[0]); // its close_cb removes it
   if (routed) return;
-  const wanted = reader ? reserve : reserve + 1;
+  const wanted = reserve + +listeners.some((listener) => listener._first && !listener._reader);
   let free = 0; // found, then to be released
   for (let fd; (fd = socket()) >= 0; free++) {
     dev.bind(fd, dev.ip, 0);
@@ -469,15 +461,12 @@ export interface Stage {
   return(): void;
   /** Bytes of input that may wait, beside a window. */
   _maxBytes: number;
-  /** Whether received bytes are its own: 1 for yes, -1 for no, 0 when they might be. */
-  _claim(data: Uint8Array): number;
-  /** While the connection is drained: what is left of its input when all that is whole is discarded. */
-  _drain(): Uint8Array;
 }
 
 /** @internal One client, and its current request. */
 export interface Connection {
   readonly _server: Server;
+  readonly _listener: Listener;
   /** -1 once it is gone. */
   _fd: number;
   /** When it was accepted. */
@@ -510,6 +499,8 @@ export interface Connection {
   /** 0: the answer came after the request's end. 1: before, so that the client may still be sending. While it is drained: until when. */
   _drainUntil: number;
   _stage?: Stage;
+  /** A stream or an upgraded connection: it may go on for ever. */
+  _lasts?: boolean;
 }
 
 /**
@@ -518,14 +509,11 @@ export interface Connection {
  */
 function receive(connection: Connection, data: Uint8Array): void {
   // Behind a request whose connection ends it only matters that more comes, see drain().
-  const waiting = connection._state > State.BODY && reader !== connection && !connection._stage ? NO_BYTES : connection._in;
+  const waiting = connection._state > State.BODY && !connection._keep && !connection._stage ? NO_BYTES : connection._in;
   uncollected += data.length;
   if (!connection._deadline) return;
   connection._in = concat(waiting, data);
-  if (connection._in.length > largestInput(connection) + Max.AHEAD) {
-    drop(connection);
-    seal(connection);
-  }
+  if (connection._in.length > largestInput(connection) + Max.AHEAD) reject(connection);
   limitMemory();
 }
 
@@ -656,6 +644,7 @@ function readHead(connection: Connection): boolean {
 /** Takes over what the head says. Returns the status to fail with, or 0. */
 function parse(connection: Connection, lines: string[]): number {
   const limits = connection._server._limits;
+  if (connections.length > limits.maxParallelConnections) return 503;
   const request = REQUEST_LINE.exec(lines[0]);
   if (!request) return 400;
   if (request[4] !== '1') return 505;
@@ -778,9 +767,11 @@ const failure = (status: number, headers?: { [name: string]: string }, message?:
   new Response(message || '' + status, status, '', headers);
 
 /** Fails a request that has not reached its handler. */
-function fail(connection: Connection, status: number, headers?: { [name: string]: string }): void {
-  answer(connection, failure(status, headers));
+function fail(connection: Connection, status: number): void {
+  answer(connection, failure(status, status === 503 ? { 'retry-after': '1' } : undefined));
 }
+
+const lasts = (connection: Connection) => connection._lasts;
 
 /** Puts the head of an answer on its way, and lets the body follow. */
 function answer(connection: Connection, reply: Reply): void {
@@ -795,10 +786,17 @@ function answer(connection: Connection, reply: Reply): void {
   const streamed = isIterator(bytes);
   const length = streamed ? response._length : bytes.length;
   if (streamed && sendsNoContent && bytes.return) bytes.return();
+  connection._lasts = !!response._stage || (streamed && !sendsNoContent && length === undefined);
+  if (connection._lasts && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections) {
+    // One connection stays free of them, for short requests.
+    if (bytes.return) bytes.return();
+    return fail(connection, 503);
+  }
   connection._drainUntil = +(connection._state < State.HANDLER);
-  // Where there are zombies the server has to end this connection, see end().
-  connection._keep = connection._keep && !connection._drainUntil && reader === connection && length < Max.AT_ONCE && !zombies.length
-    && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP;
+  // Only browsers repeat a request that meets the end of a kept connection. Where there are zombies the server has to end this one, see end().
+  connection._keep = connection._keep && !connection._drainUntil && isReader(connection) && length < Max.AT_ONCE
+    && !zombies.length && !parked.length && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+    && /^Mozilla\//.test(connection._headers['user-agent']);
   connection._out = headOf(response, hasNoContent, length, connection._keep);
   connection._state = State.ANSWER;
   connection._stage = response._stage;
@@ -849,10 +847,7 @@ function continueAnswer(connection: Connection): boolean {
 
 function finish(connection: Connection): void {
   if (connection._stage) {
-    if (reader === connection) {
-      stopHearing(connection, 0);
-      upgraded = connection;
-    }
+    connection._state = State.UPGRADED;
   } else if (connection._keep) {
     begin(connection);
     connection._deadline = now + Ms.IDLE;
@@ -870,11 +865,9 @@ function drain(connection: Connection): void {
   connection._deadline = now + Ms.QUIET;
 }
 
-/** Discards what has come; of a stage's input all but what it needs to know where its bytes end. */
 function discard(connection: Connection): void {
-  const rest = connection._stage ? connection._stage._drain() : NO_BYTES;
-  if (rest.length < connection._in.length) connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
-  connection._in = rest;
+  if (connection._in.length) connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
+  connection._in = NO_BYTES;
 }
 
 // -------------------------------------------------------------------------------------------------------------- files
@@ -965,8 +958,6 @@ function step(connection: Connection): void {
     else end(connection);
     return;
   }
-  // After a 101; on stock firmware once its answer is out and finish() has made room for the next reader.
-  if (connection._stage && connection._state < State.DRAIN && reader !== connection) return connection._stage.next();
   switch (connection._state) {
     case State.IDLE:
       if (!connection._in.length) return;
@@ -985,11 +976,13 @@ function step(connection: Connection): void {
     case State.ANSWER:
       if (!continueAnswer(connection)) break;
       return finish(connection);
+    case State.UPGRADED:
+      return connection._stage!.next();
     case State.DRAIN:
       return discard(connection);
   }
   // The answer takes its time: the next client may be heard meanwhile. Of those that are drained, kept or upgraded finish() takes care.
-  if (reader === connection && !connection._drainUntil && !connection._keep && !connection._stage) seal(connection);
+  if (isReader(connection) && !connection._drainUntil && !connection._keep && !connection._stage) seal(connection);
 }
 
 /**
@@ -998,9 +991,9 @@ function step(connection: Connection): void {
  */
 export class Server {
   /** @internal */
-  _limits: Required<ServerOptions>;
-  /** The listening socket; -1 when there is none. */
-  private _fd = -1;
+  _limits: Required<ServerOptions> & { sockets?: number };
+  /** @internal Its ports, the first one first; none when it does not listen. */
+  _listeners: Listener[] = [];
   // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.
   private declare _routes?: { _path: RegExp, _method: string, _handler: Handler }[];
 
@@ -1012,7 +1005,7 @@ export class Server {
       maxHeaderBytes: 4096,
       maxBodyBytes: 16384,
       requestTimeoutSeconds: 10,
-      maxParallelConnections: 5,
+      maxParallelConnections: 5 - (options && options.reserve || 0),
       reserve: 0,
       debug: false,
       netdev: global.__netdev,
@@ -1057,31 +1050,21 @@ export class Server {
    * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
    * @param port to listen on. Default 80
    * @returns the iterator: this server itself
-   * @throws Error when Wi-Fi is not connected, or the port is in use
+   * @throws Error with the port, when it is in use, no socket is left, or Wi-Fi is not connected
    */
   start(port?: number): Iterator<undefined> {
-    port = port || 80;
+    const first = port || 80;
     dev = this._limits.netdev;
     lastMillis = millis();
-    releaseHeld(1); // the listening socket needs a PCB for a moment
+    releaseHeld(1); // a listening socket needs a PCB for a moment
     checkAt = 0;
-    const fd = dev.socket('AF_INET', 'STREAM');
-    const listening = dev.get(fd);
-    listening.accept_cb = (accepted) => { accept(this, accepted); };
-    listening.read_cb = hear;
-    dev.bind(fd, dev.ip, port);
-    dev.listen(fd);
-    if (dev.errno) {
-      dev.close(fd);
-      throw new Error('Port ' + port + ' is in use');
-    }
-    this._fd = fd;
+    for (let i = 0; i <= (this._limits.sockets || 0); i++) listenOn(this, first + i);
     return this;
   }
 
   /** One bounded step of the server, once {@link Server.start} was called. */
   next(): IteratorResult<undefined> {
-    if (this._fd < 0) return DONE;
+    if (!this._listeners.length) return DONE;
     const time = millis();
     now += Math.min(time - lastMillis, Ms.PASS);
     lastMillis = time;
@@ -1102,7 +1085,6 @@ export class Server {
         else if (connection._state < State.ANSWER && connection._fd >= 0) answer(connection, failure(500, undefined, message));
       }
     }
-    while (backlog.length && !(reader && reader._in.length)) deliver(backlog.shift()!);
     return NOT_DONE;
   }
 
@@ -1121,15 +1103,17 @@ export class Server {
 
   /** Ends this server's connections and stops listening. */
   close(): void {
-    if (this._fd < 0) return;
     connections.slice().forEach((connection) => {
       if (connection._server !== this) return;
       if (connection._fd >= 0 && alive(connection)) end(connection);
       dispose(connection);
     });
     releaseHeld(Infinity);
-    dev.close(this._fd);
-    this._fd = -1;
+    this._listeners.forEach((listener) => {
+      remove(listeners, listener);
+      dev.close(listener._fd);
+    });
+    this._listeners = [];
   }
 
   /**
@@ -1200,6 +1184,4 @@ export const _seam = {
   _NO_BYTES: NO_BYTES,
   _restartTimeout: restartTimeout,
   _utf8Bytes: utf8Bytes,
-  /** The connection beside which no other can be upgraded. */
-  _upgraded: () => upgraded,
 };

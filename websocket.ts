@@ -6,8 +6,7 @@
 import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, _seam } from './ehttpserver';
 
 const {
-  _after, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _merge, _NO_BYTES, _restartTimeout, _upgraded,
-  _utf8Bytes,
+  _after, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _merge, _NO_BYTES, _restartTimeout, _utf8Bytes,
 } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
@@ -48,6 +47,8 @@ export interface Steps<T> {
 
 /** Limits and switches beside those of {@link ServerOptions}. */
 export interface WebSocketOptions extends ServerOptions {
+  /** Ports behind the first one, each for one WebSocket at a time on stock firmware: 0 to 4. Default 3. With 0 the first port takes one. */
+  sockets?: number;
   /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
   maxMessageBytes?: number;
   /** Seconds between two pings; a client that leaves two unanswered is dropped. 0: none. Default 20. */
@@ -115,6 +116,9 @@ const members = (header?: string) => (header || '').split(/[ \t,]+/);
 
 const hasToken = (header: string | undefined, token: string) => members(header && header.toLowerCase()).indexOf(token) >= 0;
 
+/** Without the port: a page that came from one port of the board opens its socket on another. */
+const hostName = (authority: string) => authority.replace(/:\d*$/, '');
+
 /** The request that is being answered, if it asks for a WebSocket. */
 let request: Connection | null;
 
@@ -127,12 +131,16 @@ function upgrade(server: Server, handler?: (ws: WebSocket) => unknown): Response
     return _failure(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
   }
   const { origins, protocols } = server._limits as Limits;
+  const [first] = server._listeners;
   const { host, origin, 'sec-websocket-key': key, 'sec-websocket-protocol': offer } = request._headers;
   const answer: { [name: string]: string } = { upgrade: 'websocket', connection: 'Upgrade' };
   if (!/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(key)) return _failure(400); // 16 bytes in base64
   if (origin && origins.indexOf(origin) < 0 && origins.indexOf('*') < 0
-    && origin.replace(/^https?:\/\//, '') !== host.toLowerCase()) return _failure(403);
-  if (_upgraded()) return _failure(503, { 'retry-after': '1' });
+    && hostName(origin.replace(/^https?:\/\//, '')) !== hostName(host.toLowerCase())) return _failure(403);
+  if (first._reader === request && server._listeners[1]) {
+    // Stock firmware: pages come from this port, which hears one client at a time.
+    return _failure(421, undefined, server._listeners.slice(1).map((listener) => listener._port).join(', '));
+  }
   answer['sec-websocket-accept'] = acceptKey(key);
   const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
   if (protocol) answer['sec-websocket-protocol'] = protocol;
@@ -223,37 +231,6 @@ export class WebSocket {
     this._work = undefined;
     noteClosed(this, Code.LOST);
     if (work && !work.next().done && work.return) work.return();
-  }
-
-  /** @internal 1: the bytes end with a frame, begin one, or go on with its text. 0: they may be inside a frame of bytes. -1: no frame fits. */
-  _claim(data: Uint8Array): number {
-    const known = this._connection._in.length;
-    const bytes = _concat(this._connection._in, data);
-    let at = payloadLeft(this);
-    let claim = 0;
-    if (at && !this.closed && this._type === Opcode.TEXT && !(this._first & 8)) {
-      // Somebody else's bytes would not go on as UTF-8.
-      const inside = bytes.subarray(0, at);
-      if (_checkUtf8(unmask(this, inside, new Uint8Array(inside.length)), this._utf8) < 0) return -1;
-      claim = 1;
-    }
-    while (at < bytes.length) {
-      const size = frameSize(bytes.subarray(at));
-      if (size < -1) return -1;
-      if (at === known) claim = 1;
-      at += size < 0 ? bytes.length : size;
-    }
-    return at > bytes.length ? claim : 1;
-  }
-
-  /** @internal What comes after the end is skipped frame by frame, so that it can be told from others' bytes to its end. */
-  _drain(): Uint8Array {
-    const { _in } = this._connection;
-    let at = payloadLeft(this);
-    for (let size; (size = frameSize(_in.subarray(at))) !== -1;) at += Math.abs(size); // a wrong one (-2) is skipped, too
-    this._target = _NO_BYTES;
-    this._got = Math.min(_in.length - at, 0);
-    return _after(_in, at);
   }
 
   /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
@@ -360,13 +337,10 @@ function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Arr
   return payload;
 }
 
-/** Bytes of the present frame's payload that are to come. */
-const payloadLeft = ({ _target, _got }: WebSocket) => _target ? _target.length - _got : 0;
-
 /** Bytes of a frame's head, mask included, by the short form of its length. */
 const headSize = (length: number) => length > 126 ? 14 : length > 125 ? 8 : 6;
 
-/** Bytes of a frame, head and payload; -1 when the head is not whole, -2 when it is wrong whatever came before: RFC 6455, section 5.2. */
+/** Bytes of a frame, head and payload; -1 when the head is not whole, -2 when it is wrong: RFC 6455, section 5.2. */
 function frameSize(input: Uint8Array): number {
   const first = input[0];
   let length = input[1] & 127;
@@ -569,8 +543,10 @@ export interface WebSocketServer extends Server {
 
 export const WebSocketServer = function (this: any, options?: WebSocketOptions) {
   // Not Server.call(this, ...): where the source is compiled to native classes, a class cannot be called.
-  this._limits = new Server(_merge({ maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] }, options))._limits;
-  this._fd = -1;
+  const { _limits } = new Server(_merge({ sockets: 3, maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] }, options));
+  if ([0, 1, 2, 3, 4].indexOf(_limits.sockets!) < 0) throw new Error('sockets: 0 to 4');
+  this._limits = _limits;
+  this._listeners = [];
 } as any as new (options?: WebSocketOptions) => WebSocketServer;
 
 const base = Server.prototype;

@@ -5,7 +5,7 @@
  * Words of the board's network:
  *   fd       the driver's number of a socket; it has 16
  *   PCB      lwIP's record of a connection; it has five
- *   reader   the one client that may send, where the driver does not say whose bytes it hands over
+ *   reader   the one client of a port that may send, where the driver does not say whose bytes it hands over
  *   sealed   a connection whose client can receive its answer, but not send any more
  *   held     a PCB that a socket of ours has, so that no client gets it; released when one may come in
  *   parked   an fd that is kept out of use, as a late FIN would close whoever has it by then
@@ -73,7 +73,7 @@ export interface ServerOptions {
     maxBodyBytes?: number;
     /** Seconds for a request from its first byte to its last (else 408), and for an answer without progress (else it ends). Default 10. */
     requestTimeoutSeconds?: number;
-    /** Connections served at a time; above it 503. Default 5, all that lwIP has. */
+    /** Connections served at a time; above it 503. Streams and WebSockets take at most one less. Default 5, all that lwIP has, less `reserve`. */
     maxParallelConnections?: number;
     /** lwIP's connections (PCBs) to leave alone for the program's own outgoing ones. Default 0. */
     reserve?: number;
@@ -136,8 +136,6 @@ export declare const FileResponse: new (path: string, headers?: {
  * {@link Server.start} to {@link run}, or call {@link Server.listen}.
  */
 export declare class Server {
-    /** The listening socket; -1 when there is none. */
-    private _fd;
     private _routes?;
     /** @param options limits and switches; see there for the defaults */
     constructor(options?: ServerOptions);
@@ -154,7 +152,7 @@ export declare class Server {
      * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
      * @param port to listen on. Default 80
      * @returns the iterator: this server itself
-     * @throws Error when Wi-Fi is not connected, or the port is in use
+     * @throws Error with the port, when it is in use, no socket is left, or Wi-Fi is not connected
      */
     start(port?: number): Iterator<undefined>;
     /** One bounded step of the server, once {@link Server.start} was called. */

@@ -43,6 +43,8 @@ export interface Steps<T> {
 }
 /** Limits and switches beside those of {@link ServerOptions}. */
 export interface WebSocketOptions extends ServerOptions {
+    /** Ports behind the first one, each for one WebSocket at a time on stock firmware: 0 to 4. Default 3. With 0 the first port takes one. */
+    sockets?: number;
     /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
     maxMessageBytes?: number;
     /** Seconds between two pings; a client that leaves two unanswered is dropped. 0: none. Default 20. */

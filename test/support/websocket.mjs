@@ -104,7 +104,7 @@ export function recorder() {
 export class Peer {
   constructor(board, { path, headers, ...options } = {}) {
     this.board = board;
-    this.client = board.connect({ port: 80, delay: 0.5, ...options });
+    this.client = board.connect({ port: 81, delay: 0.5, ...options });
     this.client.send(handshake({ path, ...headers }));
   }
 
