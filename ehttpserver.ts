@@ -358,7 +358,7 @@ function listenOn(server: Server, port: number): void {
   throw new Error('Port ' + port + (fd < 0 ? ': no Wi-Fi, or no socket is left' : ': in use'));
 }
 
-/** A client has connected: it is heard, or ended, so that it tries again. */
+/** A client has connected: it is heard, or ended without a byte, which it could take for an answer. */
 function accept(server: Server, listener: Listener, fd: number): void {
   const connection = newConnection(server, listener, fd);
   connections.push(connection);
@@ -366,9 +366,9 @@ function accept(server: Server, listener: Listener, fd: number): void {
   const reader = listener._reader;
   if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
     || (reader && (reader._state || reader._requests < 2 || reader._in.length))) {
-    reject(connection);
+    end(connection);
   } else if (!routed) {
-    if (reader) reject(reader); // between two requests it makes room: its client connects again by itself
+    if (reader) end(reader); // between two requests it makes room: its client connects again by itself
     listener._reader = connection;
   }
 }
@@ -400,12 +400,6 @@ const isReader = (connection: Connection) => connection._listener._reader === co
 function seal(connection: Connection): void {
   if (connection._fd >= 0) dev.shutdown(connection._fd, 0);
   stopHearing(connection, 0);
-}
-
-/** Nothing more is taken in. The next step ends the connection: without a byte, which a client could take for an answer, if no request has begun. */
-function reject(connection: Connection): void {
-  drop(connection);
-  seal(connection);
 }
 
 /** Its fd is not ours any more: closed by either side, or a zombie's. The next step disposes of the connection. */
@@ -513,7 +507,10 @@ function receive(connection: Connection, data: Uint8Array): void {
   uncollected += data.length;
   if (!connection._deadline) return;
   connection._in = concat(waiting, data);
-  if (connection._in.length > largestInput(connection) + Max.AHEAD) reject(connection);
+  if (connection._in.length > largestInput(connection) + Max.AHEAD) {
+    drop(connection);
+    seal(connection);
+  }
   limitMemory();
 }
 
