@@ -127,10 +127,14 @@ const enum Max {
   CHUNK = 1024,
   /** A body below this fits into lwIP's send buffer (8 segments) together with its head. */
   AT_ONCE = 10240,
+  /** Bytes of a segment. Input is kept in blocks of this size: after a while the heap has no large ones any more. */
+  SEGMENT = 1460,
   /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
   AHEAD = 11680,
-  /** Bytes that all clients together may make the server hold, beside three of the largest body or message. */
-  MEMORY = 32768,
+  /** Bytes that must be in one block to be read: the longest head of a WebSocket frame. */
+  FRAME_HEAD = 14,
+  /** Bytes that all clients together may make the server hold, beside two of the largest body or message. */
+  MEMORY = 16384,
   /** Bytes received after which the garbage collector is called: the driver's memory for them is 20 KB, which it does not know of. */
   COLLECT = 6000,
   /** Zombies and listeners beside which clients are served. With more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
@@ -160,8 +164,6 @@ const FIELD_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
 // ------------------------------------------------------------------------------------------------------ text and bytes
 
 const utf8Bytes = (text: string) => new TextEncoder().encode(text);
-
-const toBytes = <T>(data: string | T) => typeof data === 'string' ? utf8Bytes(data) : data;
 
 const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
 
@@ -201,6 +203,31 @@ const after = (bytes: Uint8Array, count: number) => bytes.length > count ? bytes
 
 /** One character per byte; the bytes are arguments, so they must be few. */
 const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, bytes as any);
+
+/** Bytes to be sent, or text of one character a byte. */
+type Piece = string | Uint8Array;
+
+/** A copy in pieces, as the heap may have no large block: text that is ASCII stays text, other text becomes UTF-8. */
+function piecesOf(data: string | Uint8Array): Piece[] {
+  const pieces: Piece[] = [];
+  for (let at = 0, end; at < data.length; at = end) {
+    end = at + Max.CHUNK;
+    if (typeof data === 'string') {
+      if ((data.charCodeAt(end - 1) & 0xFC00) === 0xD800) end++; // a surrogate pair stays together
+      const piece = data.slice(at, end);
+      const bytes = utf8Bytes(piece);
+      pieces.push(bytes.length > piece.length ? bytes : piece);
+    } else {
+      pieces.push(new Uint8Array(data.subarray(at, end)));
+    }
+  }
+  return pieces;
+}
+
+/** The same without a copy of bytes. */
+const dataPieces = (data: string | Uint8Array) => typeof data === 'string' ? piecesOf(data) : [data];
+
+const sizeOf = (pieces: Piece[]) => pieces.reduce((sum, piece) => sum + piece.length, 0);
 
 /** The range of the second byte (least, greatest) where the first one narrows it: no overlong form, surrogate, or above U+10FFFF. */
 const SECOND_BYTE: { [first: number]: number } = { 0xE0: 0xA0BF, 0xED: 0x809F, 0xF0: 0x90BF, 0xF4: 0x808F };
@@ -365,7 +392,7 @@ function accept(server: Server, listener: Listener, fd: number): void {
   if (listener._reader) alive(listener._reader); // if not, it is the reader no more
   const reader = listener._reader;
   if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
-    || (reader && (reader._state || reader._requests < 2 || reader._in.length))) {
+    || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
     end(connection);
   } else if (!routed) {
     if (reader) end(reader); // between two requests it makes room: its client connects again by itself
@@ -375,8 +402,9 @@ function accept(server: Server, listener: Listener, fd: number): void {
 
 function newConnection(server: Server, listener: Listener, fd: number): Connection {
   const connection = {
-    _server: server, _listener: listener, _fd: fd, _since: now, _requests: 0, _in: NO_BYTES, _out: '', _rest: NO_BYTES, _body: NO_BYTES,
-  } as Connection;
+    _server: server, _listener: listener, _fd: fd, _since: now, _requests: 0, _in: NO_BYTES, _segments: [], _waiting: 0,
+    _out: '', _queue: [], _unsent: 0, _body: NO_BYTES,
+  } as Partial<Connection> as Connection;
   const accepted = dev.get(fd);
   accepted.read_cb = (data) => {
     if (!routed) {
@@ -469,11 +497,16 @@ export interface Connection {
   _deadline: number;
   /** Requests, the one that is awaited included. */
   _requests: number;
-  /** Received and not yet parsed. */
+  /** Received and not yet parsed: the first bytes, what came behind them, and how many bytes that is together. */
   _in: Uint8Array;
-  /** To be written: these bytes as characters, then the rest. */
+  _segments: Uint8Array[];
+  _waiting: number;
+  /** More came than may wait, and was discarded: this is the last request that can be read. */
+  _overrun?: boolean;
+  /** To be written: the next bytes as characters, what follows them, and how many bytes that is together. */
   _out: string;
-  _rest: Uint8Array;
+  _queue: Piece[];
+  _unsent: number;
 
   _state: State;
   /** The head, as far as it has come; and its size, which is kept until the answer. */
@@ -498,38 +531,73 @@ export interface Connection {
 }
 
 /**
- * Copies a segment: the driver's memory must be free again soon. Nothing can tell a client to wait: one that runs too far ahead of
- * its answers is heard no more.
+ * Copies a segment: the driver's memory must be free again soon. Nothing can tell a client to wait: of one that runs too far ahead of
+ * its answers no more is kept.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  // Behind a request whose connection ends it only matters that more comes, see drain().
-  const waiting = connection._state > State.BODY && !connection._keep && !connection._stage ? NO_BYTES : connection._in;
   uncollected += data.length;
   if (!connection._deadline) return;
-  connection._in = concat(waiting, data);
-  if (connection._in.length > largestInput(connection) + Max.AHEAD) {
-    drop(connection);
-    seal(connection);
+  if (connection._state === State.DRAIN) {
+    connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
+  } else if (connection._waiting + data.length > largestInput(connection) + Max.AHEAD) {
+    connection._overrun = true;
+    if (connection._stage) {
+      drop(connection);
+      seal(connection);
+    }
+  } else if (!connection._overrun) {
+    keep(connection, data);
+    limitMemory(0);
   }
-  limitMemory();
+}
+
+/** Adds bytes to the input, and fills up its last block before it makes another. */
+function keep(connection: Connection, data: Uint8Array): void {
+  const { _segments } = connection;
+  connection._waiting += data.length;
+  for (let at = 0; at < data.length; at += Max.SEGMENT) {
+    const block = data.subarray(at, at + Max.SEGMENT);
+    const last = _segments.length && _segments.pop()!;
+    if (!last) _segments.push(new Uint8Array(block));
+    else if (last.length + block.length > Max.SEGMENT) _segments.push(last, new Uint8Array(block));
+    else _segments.push(concat(last, block));
+  }
+}
+
+/** Joins the next block of the input with what is left of the one before, if that is too little to be read. */
+function pull(connection: Connection): void {
+  const { _in, _segments } = connection;
+  if (_in.length < Max.FRAME_HEAD && _segments.length) connection._in = _in.length ? concat(_in, _segments.shift()!) : _segments.shift()!;
+}
+
+/** So many bytes of the input have been read. */
+function consume(connection: Connection, count: number): void {
+  connection._in = after(connection._in, count);
+  connection._waiting -= count;
 }
 
 /** From now on nothing is taken in. The next step ends it, with 503 where a request is coming. */
 function drop(connection: Connection): void {
   connection._in = NO_BYTES;
-  connection._deadline = 0;
+  connection._segments = [];
+  connection._waiting = connection._deadline = 0;
 }
 
-/** Bytes that a client makes the server hold: its input, with all of the buffer that a part of it keeps. An answer is the program's. */
-const memoryOf = ({ _deadline, _in, _body, _stage, _rest, _headBytes }: Connection) =>
-  _deadline && _in.buffer.byteLength + _body.length + (_stage ? _rest.length : _headBytes);
+/** Bytes that a client makes the server hold. An answer is the program's. */
+const memoryOf = ({ _deadline, _waiting, _body, _stage, _unsent, _headBytes }: Connection) =>
+  _deadline && _waiting + _body.length + (_stage ? _unsent : _headBytes);
 
 /** Bytes of one body or message. */
 const largestInput = (connection: Connection) => connection._stage ? connection._stage._maxBytes : connection._server._limits.maxBodyBytes;
 
-/** Five clients at their limits would not fit into the memory. When all together hold too much, the one with most is dropped, of equals the last. */
-function limitMemory(): void {
-  let sum = 0;
+/**
+ * Five clients at their limits would not fit into the memory. When all together hold too much, the one with most is dropped, of equals
+ * the last.
+ * @param more bytes that are asked for. If they are too many, nobody is dropped
+ * @returns whether there is room for them
+ */
+function limitMemory(more: number): boolean {
+  let sum = more;
   let most = 0;
   let largest = connections[0];
   connections.forEach((connection) => {
@@ -537,7 +605,9 @@ function limitMemory(): void {
     most = Math.max(most, largestInput(connection));
     if (memoryOf(connection) >= memoryOf(largest)) largest = connection;
   });
-  if (sum > Max.MEMORY + 3 * most) drop(largest);
+  if (sum <= Max.MEMORY + 2 * most) return true;
+  if (!more) drop(largest);
+  return false;
 }
 
 /**
@@ -558,18 +628,32 @@ function restartTimeout(connection: Connection): void {
   connection._deadline = now + connection._server._limits.requestTimeoutSeconds * 1000;
 }
 
+/** Puts something behind what is to be sent. */
+function send(connection: Connection, pieces: Piece[]): void {
+  connection._unsent += sizeOf(pieces);
+  connection._queue = connection._queue.concat(pieces);
+}
+
+/** Takes as much from the queue as one write may have. */
+function fill(connection: Connection): void {
+  const { _queue } = connection;
+  for (let room; (room = Max.CHUNK - connection._out.length) > 0 && _queue.length;) {
+    const data = _queue.shift()!;
+    const isText = typeof data === 'string';
+    connection._out += isText ? data.slice(0, room) : latin1(data.subarray(0, room));
+    if (data.length > room) _queue.unshift(isText ? data.slice(room) : data.subarray(room));
+  }
+}
+
 /** Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. */
 function flush(connection: Connection): boolean {
   if (connection._fd < 0) return false;
-  while (connection._out || connection._rest.length) {
-    const room = Max.CHUNK - connection._out.length;
-    if (room > 0) {
-      connection._out += latin1(connection._rest.subarray(0, room));
-      connection._rest = after(connection._rest, room);
-    }
-    dev.write(connection._fd, connection._out.slice(0, Max.CHUNK));
+  while (connection._unsent) {
+    fill(connection);
+    dev.write(connection._fd, connection._out);
     if (dev.errno) return false;
-    connection._out = connection._out.slice(Max.CHUNK);
+    connection._unsent -= connection._out.length;
+    connection._out = '';
     restartTimeout(connection);
   }
   return true;
@@ -621,13 +705,14 @@ function begin(connection: Connection): void {
 /** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
 function readHead(connection: Connection): boolean {
   const limits = connection._server._limits;
+  pull(connection);
   const bytes = connection._in.subarray(0, Max.CHUNK);
   // Empty lines before the request are ignored: RFC 9112, section 2.2. "*" matches at once, "+" would search the whole head.
   const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]*/, '');
   const lineLength = (head + '\r').indexOf('\r');
   const headEnd = head.indexOf('\r\n\r\n');
   connection._headBytes = headEnd < 0 ? head.length : headEnd + 4;
-  connection._in = after(connection._in, bytes.length - head.length + connection._headBytes);
+  consume(connection, bytes.length - head.length + connection._headBytes);
   // While the end has not come, up to three characters of it may have. A bare line feed is 400: parse() finds it in a whole head; before,
   // it is looked for in the new bytes and the one before them.
   const status = lineLength > limits.maxRequestLineSize ? 414
@@ -655,14 +740,13 @@ function parse(connection: Connection, lines: string[]): number {
   if ('transfer-encoding' in headers) return 501;
   if (!/^\d+$/.test(length) || (http11 && !('host' in headers))) return 400;
   if (+length > limits.maxBodyBytes) return 413;
+  if (!limitMemory(+length)) return 503;
   connection._method = request[1];
   connection._path = path;
   connection._query = request[3] || '';
   connection._headers = headers;
   connection._head = '';
   connection._body = new Uint8Array(+length);
-  limitMemory();
-  if (!connection._deadline) return 503; // its body was too much
   connection._keep = http11 && !/close/i.test(headers.connection);
   connection._state = State.BODY;
   if (http11 && +length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
@@ -683,12 +767,14 @@ function parseHeaders(lines: string[]): RequestHeaders | null {
 }
 
 function readBody(connection: Connection): boolean {
-  const { _in, _body, _got } = connection;
-  const bytes = _in.subarray(0, _body.length - _got);
-  _body.set(bytes, _got);
-  connection._in = after(_in, bytes.length);
-  connection._got += bytes.length;
-  if (connection._got < _body.length) return false;
+  const { _body } = connection;
+  for (let bytes; connection._got < _body.length; connection._got += bytes.length) {
+    pull(connection);
+    bytes = connection._in.subarray(0, _body.length - connection._got);
+    if (!bytes.length) return false;
+    _body.set(bytes, connection._got);
+    consume(connection, bytes.length);
+  }
   connection._state = State.HANDLER;
   connection._deadline = Infinity; // the client waits for the handler, not the other way round
   return true;
@@ -777,29 +863,29 @@ function answer(connection: Connection, reply: Reply): void {
   if (response._resolve) response = response._resolve(connection._headers);
   check(response); // it may have been changed since it was made
   const { body, status } = response;
-  const bytes: any = toBytes(body);
   const hasNoContent = status === 204 || status === 304;
   const sendsNoContent = hasNoContent || connection._method === 'HEAD';
-  const streamed = isIterator(bytes);
-  const length = streamed ? response._length : bytes.length;
-  if (streamed && sendsNoContent && bytes.return) bytes.return();
+  const streamed = isIterator(body);
+  const pieces = streamed ? [] : dataPieces(body);
+  const length = streamed ? response._length : sizeOf(pieces);
+  if (streamed && sendsNoContent && body.return) body.return();
   connection._lasts = !!response._stage || (streamed && !sendsNoContent && length === undefined);
   if (connection._lasts && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections) {
     // One connection stays free of them, for short requests.
-    if (bytes.return) bytes.return();
+    if (streamed && body.return) body.return();
     return fail(connection, 503);
   }
-  connection._drainUntil = +(connection._state < State.HANDLER);
+  connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
   // Only browsers repeat a request that meets the end of a kept connection. Where there are zombies the server has to end this one, see end().
-  connection._keep = connection._keep && !connection._drainUntil && isReader(connection) && length < Max.AT_ONCE
+  connection._keep = connection._keep && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
     && !zombies.length && !parked.length && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && /^Mozilla\//.test(connection._headers['user-agent']);
-  connection._out = headOf(response, hasNoContent, length, connection._keep);
+  send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
+  if (!sendsNoContent) send(connection, pieces);
   connection._state = State.ANSWER;
   connection._stage = response._stage;
-  connection._work = streamed && !sendsNoContent ? bytes : null;
+  connection._work = streamed && !sendsNoContent ? body : null;
   connection._body = NO_BYTES;
-  connection._rest = streamed || sendsNoContent ? NO_BYTES : bytes;
   restartTimeout(connection);
   log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
@@ -835,7 +921,7 @@ function continueAnswer(connection: Connection): boolean {
     if (piece.value === undefined) {
       connection._deadline = Infinity; // the client waits for the program
     } else {
-      connection._rest = toBytes(piece.value);
+      send(connection, dataPieces(piece.value));
       restartTimeout(connection);
     }
   }
@@ -857,14 +943,10 @@ function finish(connection: Connection): void {
 
 /** What the client still sends is discarded for a while: a reset would take from it what it has not read yet. */
 function drain(connection: Connection): void {
+  drop(connection);
   connection._state = State.DRAIN;
   connection._drainUntil = now + Ms.DRAIN;
   connection._deadline = now + Ms.QUIET;
-}
-
-function discard(connection: Connection): void {
-  if (connection._in.length) connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
-  connection._in = NO_BYTES;
 }
 
 // -------------------------------------------------------------------------------------------------------------- files
@@ -950,14 +1032,14 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 /** One bounded step of a connection. */
 function step(connection: Connection): void {
   if (!alive(connection)) return;
-  if (now > connection._deadline && (connection._state || !connection._in.length)) {
+  if (now > connection._deadline && (connection._state || !connection._waiting)) {
     if (connection._state && connection._state < State.HANDLER) fail(connection, connection._deadline ? 408 : 503);
     else end(connection);
     return;
   }
   switch (connection._state) {
     case State.IDLE:
-      if (!connection._in.length) return;
+      if (!connection._waiting) return;
       connection._state = State.HEAD;
       restartTimeout(connection);
       // falls through
@@ -976,7 +1058,7 @@ function step(connection: Connection): void {
     case State.UPGRADED:
       return connection._stage!.next();
     case State.DRAIN:
-      return discard(connection);
+      return;
   }
   // The answer takes its time: the next client may be heard meanwhile. Of those that are drained, kept or upgraded finish() takes care.
   if (isReader(connection) && !connection._drainUntil && !connection._keep && !connection._stage) seal(connection);
@@ -1167,7 +1249,7 @@ export function run(): void {
 
 /** @internal What websocket.ts builds upon. */
 export const _seam = {
-  _after: after,
+  _consume: consume,
   _limitMemory: limitMemory,
   _checkUtf8: checkUtf8,
   _concat: concat,
@@ -1179,6 +1261,10 @@ export const _seam = {
   _log: log,
   _merge: merge,
   _NO_BYTES: NO_BYTES,
+  _piecesOf: piecesOf,
+  _pull: pull,
   _restartTimeout: restartTimeout,
+  _send: send,
+  _sizeOf: sizeOf,
   _utf8Bytes: utf8Bytes,
 };

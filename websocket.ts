@@ -6,7 +6,8 @@
 import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, _seam } from './ehttpserver';
 
 const {
-  _after, _checkUtf8, _concat, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _merge, _NO_BYTES, _restartTimeout, _utf8Bytes,
+  _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _merge, _NO_BYTES, _piecesOf, _pull,
+  _restartTimeout, _send, _sizeOf, _utf8Bytes,
 } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
@@ -81,8 +82,8 @@ type Limits = Required<WebSocketOptions>;
 // ----------------------------------------------------------------------------------------------------------- numbers
 
 const enum Max {
-  /** Bytes of payload unmasked at a step: two segments. */
-  STEP = 2920,
+  /** Blocks of input that are unmasked at a step, each of a segment at most. */
+  BLOCKS = 2,
   /** Bytes of a control frame's payload. */
   CONTROL = 125,
   /** Bytes that may wait to go out beside a message: control frames. */
@@ -223,8 +224,8 @@ export class WebSocket {
   /** @internal The connection is gone, or the socket closed and all is out: what had come is read, the handler sees the end once, and is ended. */
   return(): void {
     let left;
-    while (!this.closed && left !== this._connection._in.length) {
-      left = this._connection._in.length;
+    while (!this.closed && left !== this._connection._waiting) {
+      left = this._connection._waiting;
       goOn(this);
     }
     const work = this._work;
@@ -272,7 +273,7 @@ export class WebSocket {
 
   /** See {@link send}. */
   sendText(text: string): Steps<true> {
-    return queue(this, Opcode.TEXT, _utf8Bytes(text));
+    return queue(this, Opcode.TEXT, text);
   }
 
   /** See {@link send}. */
@@ -286,12 +287,12 @@ export class WebSocket {
    * @throws Error when there are more
    */
   sendPing(bytes?: Uint8Array): Steps<true> {
-    return queue(this, Opcode.PING, bytes);
+    return queue(this, Opcode.PING, bytes || _NO_BYTES);
   }
 
   /** As {@link sendPing}. Needed only with {@link recvFrame}: else pings are answered by themselves. */
   sendPong(bytes?: Uint8Array): Steps<true> {
-    return queue(this, Opcode.PONG, bytes);
+    return queue(this, Opcode.PONG, bytes || _NO_BYTES);
   }
 
   /**
@@ -318,15 +319,18 @@ defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = 
 function read(ws: WebSocket): void {
   const connection = ws._connection;
   if (ws._whole && ws.onmessage) ws.onmessage(take(ws)); // it was set late
+  _pull(connection);
   const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
   if (ws._frame || (ws._whole && isData) || (!ws._target && !readFrameHead(ws))) return;
   const target = ws._target!;
-  const got = ws._got;
-  const bytes = connection._in.subarray(0, Math.min(target.length - got, Max.STEP));
-  const payload = unmask(ws, bytes, target.subarray(got, got + bytes.length));
-  ws._got += bytes.length;
-  connection._in = _after(connection._in, bytes.length);
-  if (ws._type === Opcode.TEXT && !(ws._first & 8)) ws._utf8 = _checkUtf8(payload, ws._utf8);
+  for (let blocks = Max.BLOCKS; blocks-- && ws._got < target.length && ws._utf8 >= 0;) {
+    _pull(connection);
+    const bytes = connection._in.subarray(0, target.length - ws._got);
+    const payload = unmask(ws, bytes, target.subarray(ws._got, ws._got + bytes.length));
+    ws._got += bytes.length;
+    _consume(connection, bytes.length);
+    if (ws._type === Opcode.TEXT && !(ws._first & 8)) ws._utf8 = _checkUtf8(payload, ws._utf8);
+  }
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
   else if (ws._got === target.length) endFrame(ws, target);
 }
@@ -372,7 +376,7 @@ function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Arra
   const head = headSize(input[1] & 127);
   const length = size - head;
   const end = ws._length + length;
-  if (!(first & 8) && end > ws._maxBytes) return close(ws, Code.TOO_BIG);
+  if ((!(first & 8) && end > ws._maxBytes) || !_limitMemory(length)) return close(ws, Code.TOO_BIG);
   ws._first = first;
   if (first & 8) {
     ws._target = new Uint8Array(length);
@@ -387,8 +391,7 @@ function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Arra
   }
   ws._got = 0;
   ws._mask = new Uint8Array(input.subarray(head - 4, head));
-  connection._in = _after(input, head);
-  _limitMemory();
+  _consume(connection, head);
   return true;
 }
 
@@ -454,10 +457,10 @@ function stepHandler(ws: WebSocket): void {
 // -------------------------------------------------------------------------------------------------------- frames out
 
 /** One whole frame, at once; a client that leaves more than a message's worth waiting is dropped. */
-function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
+function queue(ws: WebSocket, opcode: number, payload: string | Uint8Array): Steps<true> {
   const connection = ws._connection;
-  const payload = bytes || _NO_BYTES;
-  const { length } = payload;
+  const pieces = _piecesOf(payload);
+  const length = _sizeOf(pieces);
   const head = length > 65535 ? [0, 127, 0, 0, 0, 0, length >> 24, length >> 16, length >> 8, length]
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
@@ -465,16 +468,17 @@ function queue(ws: WebSocket, opcode: number, bytes?: Uint8Array): Steps<true> {
   if (!ws.closed && ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) connection._deadline = 0;
   if (!ws.closed && connection._deadline) { // 0: it is dropped
     if (!ws.bufferedAmount) _restartTimeout(connection);
-    connection._rest = _concat(connection._rest, _concat(new Uint8Array(head), payload));
+    _send(connection, [new Uint8Array(head)]);
+    _send(connection, pieces);
     ws._queued += head.length + length;
     updateBuffered(ws);
-    _limitMemory();
+    _limitMemory(0);
   }
   const end = ws._queued;
   return steps(() => ws.closed || ws._queued - ws.bufferedAmount >= end || undefined);
 }
 
-const updateBuffered = (ws: WebSocket) => ws.bufferedAmount = ws._connection._out.length + ws._connection._rest.length;
+const updateBuffered = (ws: WebSocket) => ws.bufferedAmount = ws._connection._unsent;
 
 function schedulePing(ws: WebSocket): void {
   ws._pingAt = millis() + (limitsOf(ws).pingSeconds * 1000 || Infinity);
