@@ -135,8 +135,6 @@ const enum Max {
   FRAME_HEAD = 14,
   /** Bytes that all clients together may make the server hold, beside two of the largest body or message. */
   MEMORY = 16384,
-  /** Bytes received after which the garbage collector is called: the driver's memory for them is 20 KB, which it does not know of. */
-  COLLECT = 6000,
   /** Zombies and listeners beside which clients are served. With more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
   ZOMBIES = 5,
   /** Requests on one kept connection. */
@@ -298,8 +296,6 @@ let lastMillis = 0;
 const connections: Connection[] = [];
 /** Of all servers. */
 const listeners: Listener[] = [];
-/** Bytes received since the garbage collector was called. */
-let uncollected = 0;
 /** True once bytes have come to an accepted socket itself: this firmware says whose bytes they are. */
 let routed = false;
 /** Fds of our bound sockets, each with a PCB. */
@@ -531,12 +527,11 @@ export interface Connection {
 }
 
 /**
- * Copies a segment: the driver's memory must be free again soon. Nothing can tell a client to wait: of one that runs too far ahead of
- * its answers no more is kept.
+ * Copies a segment: the driver's memory must be free again soon. What is not kept is copied, too: to allocate is the one way to have the
+ * garbage collector called, which frees that memory. Nothing can tell a client to wait: of one that runs too far ahead of its answers no
+ * more is kept.
  */
 function receive(connection: Connection, data: Uint8Array): void {
-  uncollected += data.length;
-  if (!connection._deadline) return;
   if (connection._state === State.DRAIN) {
     connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
   } else if (connection._waiting + data.length > largestInput(connection) + Max.AHEAD) {
@@ -545,16 +540,16 @@ function receive(connection: Connection, data: Uint8Array): void {
       drop(connection);
       seal(connection);
     }
-  } else if (!connection._overrun) {
-    keep(connection, data);
-    limitMemory(0);
   }
+  const kept = connection._deadline && !connection._overrun && connection._state !== State.DRAIN;
+  keep(kept ? connection : { _segments: [], _waiting: 0 }, data);
+  limitMemory(0);
 }
 
 /** Adds bytes to the input, and fills up its last block before it makes another. */
-function keep(connection: Connection, data: Uint8Array): void {
-  const { _segments } = connection;
-  connection._waiting += data.length;
+function keep(input: Pick<Connection, '_segments' | '_waiting'>, data: Uint8Array): void {
+  const { _segments } = input;
+  input._waiting += data.length;
   for (let at = 0; at < data.length; at += Max.SEGMENT) {
     const block = data.subarray(at, at + Max.SEGMENT);
     const last = _segments.length && _segments.pop()!;
@@ -1148,8 +1143,6 @@ export class Server {
     now += Math.min(time - lastMillis, Ms.PASS);
     lastMillis = time;
     admit(this._limits.reserve);
-    // To allocate is the one way to have the collector called. The result, 0, is used, or the minifier would drop it all.
-    if (uncollected > Max.COLLECT) uncollected = new Uint8Array(Max.COLLECT).length - Max.COLLECT;
     for (let i = connections.length; i--;) {
       const connection = connections[i];
       // A handler may have closed a server, and with it connections.
