@@ -146,18 +146,25 @@ const enum Max {
   FDS = 9,
 }
 
-/** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
-const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
+/**
+ * Where a request is, in the order of the protocol. Up to TRAILERS it is read line by line; BODY: its bytes, or those of a chunk. UPGRADED:
+ * its 101 is out, and the stage that it brought has the connection.
+ */
+const enum State { IDLE, REQUEST_LINE, FIELDS, CHUNK_SIZE, CHUNK_END, TRAILERS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
 
 /** One constant for "not done yet": no garbage per step. */
 const NOT_DONE = { done: false } as IteratorResult<undefined>;
 const DONE = { done: true } as IteratorResult<undefined>;
 const NO_BYTES = new Uint8Array(0);
 const BINARY = 'application/octet-stream';
-/** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
-const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)(?:\?([!-~]*))? HTTP\/(\d)\.(\d)$/;
+/** RFC 9112, section 3: method, scheme and host of an absolute form (section 3.2.2), which are skipped, path, query, version. */
+const REQUEST_LINE = /^([!#-'*+\-.\w^`|~]+) ([Hh][Tt][Tt][Pp]:\/\/[^/? ]+)?(\/[!->@-~]*|\*|)(?:\?([!-~]*))? HTTP\/(\d)\.(\d)$/;
 /** RFC 9112, section 5: no space before the colon, no folded lines (obs-fold). */
-const FIELD_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
+const FIELD_LINE = /^([!#-'*+\-.\w^`|~]+):([\t -~\x80-\xff]*)$/;
+/** What begins no line of a head, or ends one without a carriage return. */
+const NO_LINE = /^[^!#-'*+\-.\w^`|~\r]|\n/;
+/** RFC 9112, section 7.1: the size of a chunk, with extensions, which are ignored. */
+const CHUNK_SIZE = /^([\da-f]{1,6})[\t ]*(;.*)?$/i;
 
 // ------------------------------------------------------------------------------------------------------ text and bytes
 
@@ -481,6 +488,13 @@ export interface Stage {
   _maxBytes: number;
 }
 
+/** @internal What {@link Server.route} adds. */
+export interface Route {
+  readonly _path: RegExp;
+  readonly _method: string;
+  readonly _handler: Handler;
+}
+
 /** @internal One client, and its current request. */
 export interface Connection {
   readonly _server: Server;
@@ -505,16 +519,23 @@ export interface Connection {
   _unsent: number;
 
   _state: State;
-  /** The head, as far as it has come; and its size, which is kept until the answer. */
-  _head: string;
+  /** The line that comes, as far as it has come. */
+  _line: string;
+  /** Bytes of the header fields so far, and how many fields. */
   _headBytes: number;
+  _fields: number;
   _method: string;
   _path: string;
   _query: string;
   _headers: RequestHeaders;
+  /** What answers the request: a route, with what its path matched; or an error. */
+  _found: Route | Response;
+  _match: string[];
   _body: Uint8Array;
-  /** Bytes of the body that have come. */
+  /** Bytes of the body that have come, and those that are awaited: of a chunked one, of the present chunk. */
   _got: number;
+  _left: number;
+  _chunked: boolean;
   /** The handler, then the body of the answer, where it is an iterator. */
   _work: Iterator<any, any> | null;
   /** The client lets the connection be kept: HTTP/1.1, and no "connection: close". Once there is an answer: it is kept. */
@@ -579,8 +600,8 @@ function drop(connection: Connection): void {
 }
 
 /** Bytes that a client makes the server hold. An answer is the program's. */
-const memoryOf = ({ _deadline, _waiting, _body, _stage, _unsent, _headBytes }: Connection) =>
-  _deadline && _waiting + _body.length + (_stage ? _unsent : _headBytes);
+const memoryOf = ({ _deadline, _waiting, _body, _stage, _unsent, _headBytes, _line }: Connection) =>
+  _deadline && _waiting + _body.length + (_stage ? _unsent : _headBytes + _line.length);
 
 /** Bytes of one body or message. */
 const largestInput = (connection: Connection) => connection._stage ? connection._stage._maxBytes : connection._server._limits.maxBodyBytes;
@@ -690,94 +711,173 @@ function dispose(connection: Connection): void {
 function begin(connection: Connection): void {
   connection._requests++;
   connection._state = State.IDLE;
-  connection._head = connection._method = connection._path = '';
-  connection._got = connection._headBytes = 0;
-  connection._keep = false;
+  connection._line = connection._method = connection._path = '';
+  connection._got = connection._headBytes = connection._fields = 0;
+  connection._keep = connection._chunked = false;
 }
 
 // ------------------------------------------------------------------------------------------------------------ request
 
-/** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
-function readHead(connection: Connection): boolean {
-  const limits = connection._server._limits;
-  pull(connection);
-  const bytes = connection._in.subarray(0, Max.CHUNK);
-  // Empty lines before the request are ignored: RFC 9112, section 2.2. "*" matches at once, "+" would search the whole head.
-  const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]*/, '');
-  const lineLength = (head + '\r').indexOf('\r');
-  const headEnd = head.indexOf('\r\n\r\n');
-  connection._headBytes = headEnd < 0 ? head.length : headEnd + 4;
-  consume(connection, bytes.length - head.length + connection._headBytes);
-  // While the end has not come, up to three characters of it may have. A bare line feed is 400: parse() finds it in a whole head; before,
-  // it is looked for in the new bytes and the one before them.
-  const status = lineLength > limits.maxRequestLineSize ? 414
-    : (headEnd < 0 ? head.length - 3 : headEnd) - lineLength > limits.maxHeaderBytes ? 431
-    : headEnd >= 0 ? parse(connection, head.slice(0, headEnd).split('\r\n'))
-    : /[^\r]\n/.test(head.slice(~bytes.length)) ? 400 : 0;
-  if (status) fail(connection, status);
-  return connection._state === State.BODY;
+/** Reads what has come, at a step 1,024 bytes of lines. True when the request is whole. */
+function readRequest(connection: Connection): boolean {
+  const { _waiting } = connection;
+  while (connection._waiting && connection._state < State.HANDLER && _waiting - connection._waiting < Max.CHUNK) {
+    pull(connection);
+    if (connection._state === State.BODY) readData(connection);
+    else readLines(connection);
+  }
+  return connection._state === State.HANDLER;
 }
 
-/** Takes over what the head says. Returns the status to fail with, or 0. */
-function parse(connection: Connection, lines: string[]): number {
-  const limits = connection._server._limits;
-  if (connections.length > limits.maxParallelConnections) return 503;
-  const request = REQUEST_LINE.exec(lines[0]);
-  if (!request) return 400;
-  if (request[4] !== '1') return 505;
-  const path = percentDecode(request[2]);
+function readLines(connection: Connection): void {
+  const bytes = connection._in.subarray(0, Max.CHUNK);
+  const text = connection._line + latin1(bytes);
+  let at = 0;
+  let status = 0;
+  for (let end; !status && connection._state < State.BODY && (end = text.indexOf('\r\n', at)) >= 0; at = end + 2) {
+    status = readLine(connection, text.slice(at, end));
+  }
+  const rest = text.slice(at);
+  const reading = !status && connection._state < State.BODY;
+  connection._line = reading ? rest : '';
+  consume(connection, bytes.length - (reading ? 0 : rest.length));
+  // What cannot become a line is refused before its end, which may never come. Its last byte may be the first of the end.
+  if (reading && rest) status = NO_LINE.test(rest) ? 400 : lengthStatus(connection, (rest + '\r').indexOf('\r'));
+  if (status) fail(connection, status);
+}
+
+/** The status to fail with when a line has so many bytes, or 0. */
+function lengthStatus({ _server, _state, _headBytes }: Connection, length: number): number {
+  const { maxRequestLineSize, maxHeaderBytes } = _server._limits;
+  if (_state === State.REQUEST_LINE) return length > maxRequestLineSize ? 414 : 0;
+  return length && _headBytes + length + 2 > maxHeaderBytes ? 431 : 0;
+}
+
+/** Takes over what a line says. Returns the status to fail with, or 0; so do the functions that it calls. */
+function readLine(connection: Connection, line: string): number {
+  const status = lengthStatus(connection, line.length);
+  if (status) return status;
+  switch (connection._state) {
+    case State.REQUEST_LINE:
+      return line ? readRequestLine(connection, line) : 0; // empty lines before it are ignored: RFC 9112, section 2.2
+    case State.FIELDS:
+      return line ? readField(connection, line) : endHead(connection);
+    case State.CHUNK_SIZE:
+      return readChunkSize(connection, CHUNK_SIZE.exec(line));
+    case State.CHUNK_END:
+      connection._state = State.CHUNK_SIZE;
+      return line ? 400 : 0;
+    default: // trailers are discarded
+      connection._headBytes += line.length + 2;
+      if (!line) endBody(connection);
+      return 0;
+  }
+}
+
+function readRequestLine(connection: Connection, line: string): number {
+  const request = REQUEST_LINE.exec(line);
+  if (!request || !(request[2] || request[3])) return /^CONNECT /.test(line) ? 501 : 400;
+  if (request[5] !== '1') return 505;
+  const path = percentDecode(request[3] || '/');
   if (!path) return 400;
-  if (lines.length > limits.maxHeaderCount + 1) return 431;
-  const headers = parseHeaders(lines);
-  if (!headers) return 400;
-  const { 'content-length': length = '0' } = headers;
-  const http11 = request[5] !== '0';
-  if ('transfer-encoding' in headers) return 501;
-  if (!/^\d+$/.test(length) || (http11 && !('host' in headers))) return 400;
-  if (+length > limits.maxBodyBytes) return 413;
-  if (!limitMemory(+length)) return 503;
   connection._method = request[1];
   connection._path = path;
-  connection._query = request[3] || '';
-  connection._headers = headers;
-  connection._head = '';
-  connection._body = new Uint8Array(+length);
-  connection._keep = http11 && !/close/i.test(headers.connection);
-  connection._state = State.BODY;
-  if (http11 && +length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+  connection._query = request[4] || '';
+  connection._headers = Object.create(null);
+  connection._keep = request[6] !== '0';
+  connection._state = State.FIELDS;
   return 0;
 }
 
-/** The lines behind the first as headers; null when one is malformed, or repeated where that is ambiguous. */
-function parseHeaders(lines: string[]): RequestHeaders | null {
-  const headers: RequestHeaders = Object.create(null);
-  for (let i = 1; i < lines.length; i++) {
-    const header = FIELD_LINE.exec(lines[i]);
-    if (!header) return null;
-    const name = header[1].toLowerCase();
-    if (name in headers && name === 'host') return null; // content-length: "1, 1" is no number
-    headers[name] = (name in headers ? headers[name] + ', ' : '') + header[2].trim();
-  }
-  return headers;
+function readField(connection: Connection, line: string): number {
+  const { _headers } = connection;
+  const field = FIELD_LINE.exec(line);
+  connection._headBytes += line.length + 2;
+  if (++connection._fields > connection._server._limits.maxHeaderCount) return 431;
+  if (!field) return 400;
+  const name = field[1].toLowerCase();
+  const repeated = name in _headers;
+  if (repeated && name === 'host') return 400; // content-length: "1, 1" is no number
+  _headers[name] = (repeated ? _headers[name] + (name === 'cookie' ? '; ' : ', ') : '') + field[2].trim();
+  return 0;
 }
 
-function readBody(connection: Connection): boolean {
-  const { _body } = connection;
-  for (let bytes; connection._got < _body.length; connection._got += bytes.length) {
+/** RFC 9112, sections 3.2, 6 and 9.3: the fields that say how long the request is, and what follows it. */
+function endHead(connection: Connection): number {
+  const { _headers, _server } = connection;
+  const { maxBodyBytes, maxParallelConnections } = _server._limits;
+  const { 'content-length': length = '0', 'transfer-encoding': coding, expect } = _headers;
+  const http11 = connection._keep;
+  if (connections.length > maxParallelConnections) return 503;
+  if (http11 && !('host' in _headers)) return 400;
+  if (coding !== undefined) {
+    if (!http11 || 'content-length' in _headers) return 400;
+    if (!/^chunked$/i.test(coding)) return 501;
+    connection._chunked = true;
+  }
+  if (!/^\d+$/.test(length)) return 400;
+  if (+length > maxBodyBytes) return 413;
+  if (!limitMemory(+length)) return 503;
+  connection._keep = http11 && !/(^|[\t ,])close($|[\t ,])/i.test(_headers.connection);
+  connection._found = _server._find(connection);
+  if (!connection._chunked && !+length) {
+    endBody(connection);
+  } else if (connection._found instanceof Response) {
+    answer(connection, connection._found); // the body makes no difference
+  } else {
+    connection._body = new Uint8Array(connection._left = +length);
+    connection._state = connection._chunked ? State.CHUNK_SIZE : State.BODY;
+    if (http11 && /100-continue/i.test(expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+  }
+  return 0;
+}
+
+/** Makes room for a chunk: RFC 9112, section 7.1. */
+function readChunkSize(connection: Connection, match: string[] | null): number {
+  const { _body, _got } = connection;
+  const { maxBodyBytes } = connection._server._limits;
+  if (!match) return 400;
+  const size = connection._left = parseInt(match[1], 16);
+  connection._state = size ? State.BODY : State.TRAILERS;
+  if (_got + size > maxBodyBytes) return 413;
+  if (_got + size > _body.length) {
+    const room = Math.min(2 * (_got + size), maxBodyBytes); // twice: not every small chunk shall copy all before it
+    if (!limitMemory(room)) return 503;
+    connection._body = new Uint8Array(room);
+    connection._body.set(_body);
+  }
+  return 0;
+}
+
+function readData(connection: Connection): void {
+  for (let bytes; connection._left; connection._left -= bytes.length) {
     pull(connection);
-    bytes = connection._in.subarray(0, _body.length - connection._got);
-    if (!bytes.length) return false;
-    _body.set(bytes, connection._got);
+    bytes = connection._in.subarray(0, connection._left);
+    if (!bytes.length) return;
+    connection._body.set(bytes, connection._got);
+    connection._got += bytes.length;
     consume(connection, bytes.length);
   }
+  if (connection._chunked) connection._state = State.CHUNK_END;
+  else endBody(connection);
+}
+
+function endBody(connection: Connection): void {
+  connection._body = connection._body.subarray(0, connection._got);
   connection._state = State.HANDLER;
   connection._deadline = Infinity; // the client waits for the handler, not the other way round
-  return true;
+}
+
+/** Calls the handler. */
+function dispatch(connection: Connection): unknown {
+  const { _server, _found, _path, _query, _headers, _body, _match } = connection;
+  _server._request = connection;
+  return _found instanceof Response ? _found : _found._handler.call(_server, _path, _query, _headers, _body, _match);
 }
 
 /** One step of the handler. True when there is an answer. */
 function handle(connection: Connection): boolean {
-  const result = connection._work ? connection._work.next() : { done: true, value: connection._server._dispatch(connection) };
+  const result = connection._work ? connection._work.next() : { done: true, value: dispatch(connection) };
   if (!result.done) return false;
   let reply = result.value;
   if (reply && typeof reply.then === 'function') reply = stepsOf(reply);
@@ -1007,9 +1107,11 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
   const response = new Response('', 200, contentType, headers);
   response._resolve = (requestHeaders) => {
     let name = path + '.gz';
-    let size = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(name) : -1;
-    const zipped = size >= 0;
-    if (!zipped) size = fileSize(name = path);
+    let size = fileSize(name);
+    const plain = size < 0 || !/(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(path) : -1;
+    const zipped = plain < 0 && size >= 0; // where there is nothing else, it goes out whatever the client accepts: RFC 9110, section 12.5.3
+    if (!zipped) size = plain;
+    if (!zipped) name = path;
     if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return failure(404);
     const answer = new Response(fileBody(name, size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
     answer._length = size;
@@ -1024,6 +1126,12 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 
 // ------------------------------------------------------------------------------------------------------------- server
 
+/** Where all connections are taken, the one that has been silent longest is ended: on routed firmware, too, silence keeps others out. */
+function giveWay(connection: Connection): void {
+  if (now - connection._since > Ms.SILENT && connections.length >= connection._server._limits.maxParallelConnections
+    && connections.filter((each) => !each._state && !each._waiting)[0] === connection) end(connection);
+}
+
 /** One bounded step of a connection. */
 function step(connection: Connection): void {
   if (!alive(connection)) return;
@@ -1034,15 +1142,17 @@ function step(connection: Connection): void {
   }
   switch (connection._state) {
     case State.IDLE:
-      if (!connection._waiting) return;
-      connection._state = State.HEAD;
+      if (!connection._waiting) return giveWay(connection);
+      connection._state = State.REQUEST_LINE;
       restartTimeout(connection);
       // falls through
-    case State.HEAD:
-      if (!readHead(connection)) return;
-      // falls through
+    case State.REQUEST_LINE:
+    case State.FIELDS:
+    case State.CHUNK_SIZE:
+    case State.CHUNK_END:
+    case State.TRAILERS:
     case State.BODY:
-      if (!readBody(connection)) return;
+      if (!readRequest(connection)) return;
       // falls through
     case State.HANDLER:
       if (!handle(connection)) break;
@@ -1066,10 +1176,12 @@ function step(connection: Connection): void {
 export class Server {
   /** @internal */
   _limits: Required<ServerOptions> & { sockets?: number };
+  /** @internal The request whose handler was called last. */
+  declare _request: Connection;
   /** @internal Its ports, the first one first; none when it does not listen. */
   _listeners: Listener[] = [];
   // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.
-  private declare _routes?: { _path: RegExp, _method: string, _handler: Handler }[];
+  private declare _routes?: Route[];
 
   /** @param options limits and switches; see there for the defaults */
   constructor(options?: ServerOptions) {
@@ -1103,17 +1215,16 @@ export class Server {
     return this;
   }
 
-  /** @internal Finds the handler and calls it. */
-  _dispatch(request: Connection): any {
+  /** @internal The route of a request, which gets its match; or what it is answered with when there is none. */
+  _find(request: Connection): Route | Response {
     const method = request._method;
     let allow = '';
-    for (const name in this._routes) {
-      const route = this._routes[name as any];
+    for (let i = 0; this._routes && i < this._routes.length; i++) {
+      const route = this._routes[i];
       const match = request._path.match(route._path);
       if (match) {
-        if (route._method === method || (route._method === 'GET' && method === 'HEAD')) {
-          return route._handler.call(this, request._path, request._query, request._headers, request._body, match);
-        }
+        request._match = match;
+        if (route._method === method || (route._method === 'GET' && method === 'HEAD')) return route;
         allow += (allow && ', ') + route._method + (route._method === 'GET' ? ', HEAD' : '');
       }
     }
