@@ -131,6 +131,8 @@ const enum Max {
   SEGMENT = 1460,
   /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
   AHEAD = 11680,
+  /** What a block of input takes beside its bytes. */
+  BLOCK = 90,
   /** Bytes that must be in one block to be read: the longest head of a WebSocket frame. */
   FRAME_HEAD = 14,
   /** Bytes that all clients together may make the server hold, beside two of the largest body or message. */
@@ -146,11 +148,8 @@ const enum Max {
   FDS = 9,
 }
 
-/**
- * Where a request is, in the order of the protocol. Up to TRAILERS it is read line by line; BODY: its bytes, or those of a chunk. UPGRADED:
- * its 101 is out, and the stage that it brought has the connection.
- */
-const enum State { IDLE, REQUEST_LINE, FIELDS, CHUNK_SIZE, CHUNK_END, TRAILERS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
+/** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
+const enum State { IDLE, REQUEST_LINE, FIELDS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
 
 /** One constant for "not done yet": no garbage per step. */
 const NOT_DONE = { done: false } as IteratorResult<undefined>;
@@ -163,8 +162,6 @@ const REQUEST_LINE = /^([!#-'*+\-.\w^`|~]+) ([Hh][Tt][Tt][Pp]:\/\/[^/? ]+)?(\/[!
 const FIELD_LINE = /^([!#-'*+\-.\w^`|~]+):([\t -~\x80-\xff]*)$/;
 /** What begins no line of a head, or ends one without a carriage return. */
 const NO_LINE = /^[^!#-'*+\-.\w^`|~\r]|\n/;
-/** RFC 9112, section 7.1: the size of a chunk, with extensions, which are ignored. */
-const CHUNK_SIZE = /^([\da-f]{1,6})[\t ]*(;.*)?$/i;
 
 // ------------------------------------------------------------------------------------------------------ text and bytes
 
@@ -212,25 +209,19 @@ const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, by
 /** Bytes to be sent, or text of one character a byte. */
 type Piece = string | Uint8Array;
 
-/** A copy in pieces, as the heap may have no large block: text that is ASCII stays text, other text becomes UTF-8. */
+/** Text in pieces, as the heap may have no large block: what is ASCII stays text, the rest becomes UTF-8. Bytes stay as they are. */
 function piecesOf(data: string | Uint8Array): Piece[] {
+  if (typeof data !== 'string') return [data];
   const pieces: Piece[] = [];
   for (let at = 0, end; at < data.length; at = end) {
     end = at + Max.CHUNK;
-    if (typeof data === 'string') {
-      if ((data.charCodeAt(end - 1) & 0xFC00) === 0xD800) end++; // a surrogate pair stays together
-      const piece = data.slice(at, end);
-      const bytes = utf8Bytes(piece);
-      pieces.push(bytes.length > piece.length ? bytes : piece);
-    } else {
-      pieces.push(new Uint8Array(data.subarray(at, end)));
-    }
+    if ((data.charCodeAt(end - 1) & 0xFC00) === 0xD800) end++; // a surrogate pair stays together
+    const piece = data.slice(at, end);
+    const bytes = utf8Bytes(piece);
+    pieces.push(bytes.length > piece.length ? bytes : piece);
   }
   return pieces;
 }
-
-/** The same without a copy of bytes. */
-const dataPieces = (data: string | Uint8Array) => typeof data === 'string' ? piecesOf(data) : [data];
 
 const sizeOf = (pieces: Piece[]) => pieces.reduce((sum, piece) => sum + piece.length, 0);
 
@@ -391,7 +382,10 @@ function listenOn(server: Server, port: number): void {
 /** A client has connected: it is heard, or ended without a byte, which it could take for an answer. */
 function accept(server: Server, listener: Listener, fd: number): void {
   const connection = newConnection(server, listener, fd);
-  connections.push(connection);
+  if (connections.push(connection) >= server._limits.maxParallelConnections) {
+    // All are taken: the one that has been silent longest gives way as soon as on stock firmware, where nobody may be silent for long.
+    connections.some((each) => !each._state && !each._waiting && !!(each._deadline = each._since + Ms.SILENT));
+  }
   if (listener._reader) alive(listener._reader); // if not, it is the reader no more
   const reader = listener._reader;
   if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
@@ -532,10 +526,8 @@ export interface Connection {
   _found: Route | Response;
   _match: string[];
   _body: Uint8Array;
-  /** Bytes of the body that have come, and those that are awaited: of a chunked one, of the present chunk. */
+  /** Bytes of the body that have come. */
   _got: number;
-  _left: number;
-  _chunked: boolean;
   /** The handler, then the body of the answer, where it is an iterator. */
   _work: Iterator<any, any> | null;
   /** The client lets the connection be kept: HTTP/1.1, and no "connection: close". Once there is an answer: it is kept. */
@@ -555,7 +547,7 @@ export interface Connection {
 function receive(connection: Connection, data: Uint8Array): void {
   if (connection._state === State.DRAIN) {
     connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
-  } else if (connection._waiting + data.length > largestInput(connection) + Max.AHEAD) {
+  } else if (connection._waiting + data.length + connection._segments.length * Max.BLOCK > largestInput(connection) + Max.AHEAD) {
     connection._overrun = true;
     if (connection._stage) {
       drop(connection);
@@ -563,21 +555,12 @@ function receive(connection: Connection, data: Uint8Array): void {
     }
   }
   const kept = connection._deadline && !connection._overrun && connection._state !== State.DRAIN;
-  keep(kept ? connection : { _segments: [], _waiting: 0 }, data);
-  limitMemory(0);
-}
-
-/** Adds bytes to the input, and fills up its last block before it makes another. */
-function keep(input: Pick<Connection, '_segments' | '_waiting'>, data: Uint8Array): void {
-  const { _segments } = input;
-  input._waiting += data.length;
   for (let at = 0; at < data.length; at += Max.SEGMENT) {
-    const block = data.subarray(at, at + Max.SEGMENT);
-    const last = _segments.length && _segments.pop()!;
-    if (!last) _segments.push(new Uint8Array(block));
-    else if (last.length + block.length > Max.SEGMENT) _segments.push(last, new Uint8Array(block));
-    else _segments.push(concat(last, block));
+    const block = new Uint8Array(data.subarray(at, at + Max.SEGMENT));
+    if (kept) connection._segments.push(block);
   }
+  if (kept) connection._waiting += data.length;
+  limitMemory(0);
 }
 
 /** Joins the next block of the input with what is left of the one before, if that is too little to be read. */
@@ -713,7 +696,7 @@ function begin(connection: Connection): void {
   connection._state = State.IDLE;
   connection._line = connection._method = connection._path = '';
   connection._got = connection._headBytes = connection._fields = 0;
-  connection._keep = connection._chunked = false;
+  connection._keep = false;
 }
 
 // ------------------------------------------------------------------------------------------------------------ request
@@ -723,7 +706,7 @@ function readRequest(connection: Connection): boolean {
   const { _waiting } = connection;
   while (connection._waiting && connection._state < State.HANDLER && _waiting - connection._waiting < Max.CHUNK) {
     pull(connection);
-    if (connection._state === State.BODY) readData(connection);
+    if (connection._state === State.BODY) readBody(connection);
     else readLines(connection);
   }
   return connection._state === State.HANDLER;
@@ -756,22 +739,8 @@ function lengthStatus({ _server, _state, _headBytes }: Connection, length: numbe
 /** Takes over what a line says. Returns the status to fail with, or 0; so do the functions that it calls. */
 function readLine(connection: Connection, line: string): number {
   const status = lengthStatus(connection, line.length);
-  if (status) return status;
-  switch (connection._state) {
-    case State.REQUEST_LINE:
-      return line ? readRequestLine(connection, line) : 0; // empty lines before it are ignored: RFC 9112, section 2.2
-    case State.FIELDS:
-      return line ? readField(connection, line) : endHead(connection);
-    case State.CHUNK_SIZE:
-      return readChunkSize(connection, CHUNK_SIZE.exec(line));
-    case State.CHUNK_END:
-      connection._state = State.CHUNK_SIZE;
-      return line ? 400 : 0;
-    default: // trailers are discarded
-      connection._headBytes += line.length + 2;
-      if (!line) endBody(connection);
-      return 0;
-  }
+  return status || (connection._state === State.FIELDS ? line ? readField(connection, line) : endHead(connection)
+    : line ? readRequestLine(connection, line) : 0); // empty lines before it are ignored: RFC 9112, section 2.2
 }
 
 function readRequestLine(connection: Connection, line: string): number {
@@ -806,64 +775,41 @@ function readField(connection: Connection, line: string): number {
 function endHead(connection: Connection): number {
   const { _headers, _server } = connection;
   const { maxBodyBytes, maxParallelConnections } = _server._limits;
-  const { 'content-length': length = '0', 'transfer-encoding': coding, expect } = _headers;
+  const { 'content-length': length = '0', expect } = _headers;
   const http11 = connection._keep;
   if (connections.length > maxParallelConnections) return 503;
   if (http11 && !('host' in _headers)) return 400;
-  if (coding !== undefined) {
-    if (!http11 || 'content-length' in _headers) return 400;
-    if (!/^chunked$/i.test(coding)) return 501;
-    connection._chunked = true;
-  }
+  if ('transfer-encoding' in _headers) return 501;
   if (!/^\d+$/.test(length)) return 400;
   if (+length > maxBodyBytes) return 413;
   if (!limitMemory(+length)) return 503;
   connection._keep = http11 && !/(^|[\t ,])close($|[\t ,])/i.test(_headers.connection);
   connection._found = _server._find(connection);
-  if (!connection._chunked && !+length) {
+  if (!+length) {
     endBody(connection);
   } else if (connection._found instanceof Response) {
     answer(connection, connection._found); // the body makes no difference
   } else {
-    connection._body = new Uint8Array(connection._left = +length);
-    connection._state = connection._chunked ? State.CHUNK_SIZE : State.BODY;
+    connection._body = new Uint8Array(+length);
+    connection._state = State.BODY;
     if (http11 && /100-continue/i.test(expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
   }
   return 0;
 }
 
-/** Makes room for a chunk: RFC 9112, section 7.1. */
-function readChunkSize(connection: Connection, match: string[] | null): number {
-  const { _body, _got } = connection;
-  const { maxBodyBytes } = connection._server._limits;
-  if (!match) return 400;
-  const size = connection._left = parseInt(match[1], 16);
-  connection._state = size ? State.BODY : State.TRAILERS;
-  if (_got + size > maxBodyBytes) return 413;
-  if (_got + size > _body.length) {
-    const room = Math.min(2 * (_got + size), maxBodyBytes); // twice: not every small chunk shall copy all before it
-    if (!limitMemory(room)) return 503;
-    connection._body = new Uint8Array(room);
-    connection._body.set(_body);
-  }
-  return 0;
-}
-
-function readData(connection: Connection): void {
-  for (let bytes; connection._left; connection._left -= bytes.length) {
+function readBody(connection: Connection): void {
+  const { _body } = connection;
+  for (let bytes; connection._got < _body.length; connection._got += bytes.length) {
     pull(connection);
-    bytes = connection._in.subarray(0, connection._left);
+    bytes = connection._in.subarray(0, _body.length - connection._got);
     if (!bytes.length) return;
-    connection._body.set(bytes, connection._got);
-    connection._got += bytes.length;
+    _body.set(bytes, connection._got);
     consume(connection, bytes.length);
   }
-  if (connection._chunked) connection._state = State.CHUNK_END;
-  else endBody(connection);
+  endBody(connection);
 }
 
 function endBody(connection: Connection): void {
-  connection._body = connection._body.subarray(0, connection._got);
   connection._state = State.HANDLER;
   connection._deadline = Infinity; // the client waits for the handler, not the other way round
 }
@@ -961,7 +907,7 @@ function answer(connection: Connection, reply: Reply): void {
   const hasNoContent = status === 204 || status === 304;
   const sendsNoContent = hasNoContent || connection._method === 'HEAD';
   const streamed = isIterator(body);
-  const pieces = streamed ? [] : dataPieces(body);
+  const pieces = streamed ? [] : piecesOf(body);
   const length = streamed ? response._length : sizeOf(pieces);
   if (streamed && sendsNoContent && body.return) body.return();
   connection._lasts = !!response._stage || (streamed && !sendsNoContent && length === undefined);
@@ -1016,7 +962,7 @@ function continueAnswer(connection: Connection): boolean {
     if (piece.value === undefined) {
       connection._deadline = Infinity; // the client waits for the program
     } else {
-      send(connection, dataPieces(piece.value));
+      send(connection, piecesOf(piece.value));
       restartTimeout(connection);
     }
   }
@@ -1126,12 +1072,6 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 
 // ------------------------------------------------------------------------------------------------------------- server
 
-/** Where all connections are taken, the one that has been silent longest is ended: on routed firmware, too, silence keeps others out. */
-function giveWay(connection: Connection): void {
-  if (now - connection._since > Ms.SILENT && connections.length >= connection._server._limits.maxParallelConnections
-    && connections.filter((each) => !each._state && !each._waiting)[0] === connection) end(connection);
-}
-
 /** One bounded step of a connection. */
 function step(connection: Connection): void {
   if (!alive(connection)) return;
@@ -1142,15 +1082,12 @@ function step(connection: Connection): void {
   }
   switch (connection._state) {
     case State.IDLE:
-      if (!connection._waiting) return giveWay(connection);
+      if (!connection._waiting) return;
       connection._state = State.REQUEST_LINE;
       restartTimeout(connection);
       // falls through
     case State.REQUEST_LINE:
     case State.FIELDS:
-    case State.CHUNK_SIZE:
-    case State.CHUNK_END:
-    case State.TRAILERS:
     case State.BODY:
       if (!readRequest(connection)) return;
       // falls through

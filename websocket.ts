@@ -457,7 +457,7 @@ function stepHandler(ws: WebSocket): void {
 /** One whole frame, at once; a client that leaves more than a message's worth waiting is dropped. */
 function queue(ws: WebSocket, opcode: number, payload: string | Uint8Array): Steps<true> {
   const connection = ws._connection;
-  const pieces = _piecesOf(payload);
+  const pieces = typeof payload === 'string' ? _piecesOf(payload) : [new Uint8Array(payload)]; // the program may change its bytes
   const length = _sizeOf(pieces);
   const head = length > 65535 ? [0, 127, 0, 0, 0, 0, length >> 24, length >> 16, length >> 8, length]
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
