@@ -135,6 +135,8 @@ const enum Max {
   BLOCK = 90,
   /** Bytes that must be in one block to be read: the longest head of a WebSocket frame. */
   FRAME_HEAD = 14,
+  /** Bytes of input that need not be counted: five times that is little. */
+  SMALL = 2920,
   /** Bytes that all clients together may make the server hold, beside two of the largest body or message. */
   MEMORY = 16384,
   /** Zombies and listeners beside which clients are served. With more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
@@ -223,7 +225,11 @@ function piecesOf(data: string | Uint8Array): Piece[] {
   return pieces;
 }
 
-const sizeOf = (pieces: Piece[]) => pieces.reduce((sum, piece) => sum + piece.length, 0);
+function sizeOf(pieces: Piece[]): number {
+  let size = 0;
+  for (let i = pieces.length; i--;) size += pieces[i].length;
+  return size;
+}
 
 /** The range of the second byte (least, greatest) where the first one narrows it: no overlong form, surrogate, or above U+10FFFF. */
 const SECOND_BYTE: { [first: number]: number } = { 0xE0: 0xA0BF, 0xED: 0x809F, 0xF0: 0x90BF, 0xF4: 0x808F };
@@ -337,6 +343,9 @@ function setAside(fds: number[], fd: number): void {
   };
 }
 
+/** Whether debug() does anything with a text. */
+const isHeard = (server: Server) => server._limits.debug || server.debug !== Server.prototype.debug;
+
 /** debug() may be the program's, and throw. */
 function log(server: Server, message: unknown): void {
   try {
@@ -376,7 +385,7 @@ function listenOn(server: Server, port: number): void {
     if (!dev.errno && port < 65536) return;
   }
   server.close();
-  throw new Error('Port ' + port + (fd < 0 ? ': no Wi-Fi, or no socket is left' : ': in use'));
+  throw new Error('Port ' + port + (fd < 0 ? ': WiFi is not connected, or no socket is left' : ': in use'));
 }
 
 /** A client has connected: it is heard, or ended without a byte, which it could take for an answer. */
@@ -559,8 +568,7 @@ function receive(connection: Connection, data: Uint8Array): void {
     const block = new Uint8Array(data.subarray(at, at + Max.SEGMENT));
     if (kept) connection._segments.push(block);
   }
-  if (kept) connection._waiting += data.length;
-  limitMemory(0);
+  if (kept && (connection._waiting += data.length) > Max.SMALL) limitMemory(0);
 }
 
 /** Joins the next block of the input with what is left of the one before, if that is too little to be read. */
@@ -709,6 +717,7 @@ function readRequest(connection: Connection): boolean {
     if (connection._state === State.BODY) readBody(connection);
     else readLines(connection);
   }
+  if (connection._overrun && !connection._waiting && connection._state < State.HANDLER) fail(connection, 503); // the rest was discarded
   return connection._state === State.HANDLER;
 }
 
@@ -718,32 +727,30 @@ function readLines(connection: Connection): void {
   let at = 0;
   let status = 0;
   for (let end; !status && connection._state < State.BODY && (end = text.indexOf('\r\n', at)) >= 0; at = end + 2) {
-    status = readLine(connection, text.slice(at, end));
+    const line = text.slice(at, end);
+    // Empty lines before the request are ignored: RFC 9112, section 2.2.
+    if (connection._state === State.FIELDS) status = line ? readField(connection, line) : endHead(connection);
+    else if (line) status = readRequestLine(connection, line);
   }
   const rest = text.slice(at);
   const reading = !status && connection._state < State.BODY;
   connection._line = reading ? rest : '';
   consume(connection, bytes.length - (reading ? 0 : rest.length));
-  // What cannot become a line is refused before its end, which may never come. Its last byte may be the first of the end.
-  if (reading && rest) status = NO_LINE.test(rest) ? 400 : lengthStatus(connection, (rest + '\r').indexOf('\r'));
+  if (reading && rest) status = checkLine(connection, rest);
   if (status) fail(connection, status);
 }
 
-/** The status to fail with when a line has so many bytes, or 0. */
-function lengthStatus({ _server, _state, _headBytes }: Connection, length: number): number {
+/** What cannot become a line is refused before its end, which may never come. These functions return the status to fail with, or 0. */
+function checkLine({ _server, _state, _headBytes }: Connection, start: string): number {
   const { maxRequestLineSize, maxHeaderBytes } = _server._limits;
-  if (_state === State.REQUEST_LINE) return length > maxRequestLineSize ? 414 : 0;
-  return length && _headBytes + length + 2 > maxHeaderBytes ? 431 : 0;
-}
-
-/** Takes over what a line says. Returns the status to fail with, or 0; so do the functions that it calls. */
-function readLine(connection: Connection, line: string): number {
-  const status = lengthStatus(connection, line.length);
-  return status || (connection._state === State.FIELDS ? line ? readField(connection, line) : endHead(connection)
-    : line ? readRequestLine(connection, line) : 0); // empty lines before it are ignored: RFC 9112, section 2.2
+  const length = (start + '\r').indexOf('\r'); // the last byte may be the first of its end
+  return NO_LINE.test(start) ? 400
+    : _state === State.REQUEST_LINE ? length > maxRequestLineSize ? 414 : 0
+    : length && _headBytes + length + 2 > maxHeaderBytes ? 431 : 0;
 }
 
 function readRequestLine(connection: Connection, line: string): number {
+  if (line.length > connection._server._limits.maxRequestLineSize) return 414;
   const request = REQUEST_LINE.exec(line);
   if (!request || !(request[2] || request[3])) return /^CONNECT /.test(line) ? 501 : 400;
   if (request[5] !== '1') return 505;
@@ -760,9 +767,9 @@ function readRequestLine(connection: Connection, line: string): number {
 
 function readField(connection: Connection, line: string): number {
   const { _headers } = connection;
+  const { maxHeaderBytes, maxHeaderCount } = connection._server._limits;
+  if ((connection._headBytes += line.length + 2) > maxHeaderBytes || ++connection._fields > maxHeaderCount) return 431;
   const field = FIELD_LINE.exec(line);
-  connection._headBytes += line.length + 2;
-  if (++connection._fields > connection._server._limits.maxHeaderCount) return 431;
   if (!field) return 400;
   const name = field[1].toLowerCase();
   const repeated = name in _headers;
@@ -775,24 +782,26 @@ function readField(connection: Connection, line: string): number {
 function endHead(connection: Connection): number {
   const { _headers, _server } = connection;
   const { maxBodyBytes, maxParallelConnections } = _server._limits;
-  const { 'content-length': length = '0', expect } = _headers;
+  const length = _headers['content-length'];
   const http11 = connection._keep;
   if (connections.length > maxParallelConnections) return 503;
   if (http11 && !('host' in _headers)) return 400;
   if ('transfer-encoding' in _headers) return 501;
-  if (!/^\d+$/.test(length)) return 400;
-  if (+length > maxBodyBytes) return 413;
-  if (!limitMemory(+length)) return 503;
+  if (length !== undefined) {
+    if (!/^\d+$/.test(length)) return 400;
+    if (+length > maxBodyBytes) return 413;
+    if (!limitMemory(+length)) return 503;
+  }
   connection._keep = http11 && !/(^|[\t ,])close($|[\t ,])/i.test(_headers.connection);
   connection._found = _server._find(connection);
-  if (!+length) {
+  if (!length || !+length) {
     endBody(connection);
   } else if (connection._found instanceof Response) {
     answer(connection, connection._found); // the body makes no difference
   } else {
     connection._body = new Uint8Array(+length);
     connection._state = State.BODY;
-    if (http11 && /100-continue/i.test(expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+    if (http11 && /100-continue/i.test(_headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
   }
   return 0;
 }
@@ -879,11 +888,13 @@ export class Response {
   }
 }
 
-/** Refuses what is no status, and in headers what would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
+/** What is no text of a header, would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
+const BAD_TEXT = /[^\t -~\x80-\xff]/;
+
 function check({ status, contentType, headers }: Response): void {
-  let all = status + '\n' + contentType;
-  for (const name in headers) all += name + headers[name];
-  if (!/^\d{3}\n[\t -~\x80-\xff]*$/.test(all)) throw new Error('Bad status or header');
+  let bad = !(status > 99 && status < 1000 && status % 1 === 0) || BAD_TEXT.test(contentType);
+  for (const name in headers) bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(headers[name] as string);
+  if (bad) throw new Error('Bad status or header');
 }
 
 /** What all that fails is answered with. */
@@ -904,7 +915,7 @@ function answer(connection: Connection, reply: Reply): void {
   if (response._resolve) response = response._resolve(connection._headers);
   check(response); // it may have been changed since it was made
   const { body, status } = response;
-  const hasNoContent = status === 204 || status === 304;
+  const hasNoContent = status < 200 || status === 204 || status === 304;
   const sendsNoContent = hasNoContent || connection._method === 'HEAD';
   const streamed = isIterator(body);
   const pieces = streamed ? [] : piecesOf(body);
@@ -920,7 +931,7 @@ function answer(connection: Connection, reply: Reply): void {
   // Only browsers repeat a request that meets the end of a kept connection. Where there are zombies the server has to end this one, see end().
   connection._keep = connection._keep && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
     && !zombies.length && !parked.length && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
-    && /^Mozilla\//.test(connection._headers['user-agent']);
+    && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
   if (!sendsNoContent) send(connection, pieces);
   connection._state = State.ANSWER;
@@ -928,23 +939,25 @@ function answer(connection: Connection, reply: Reply): void {
   connection._work = streamed && !sendsNoContent ? body : null;
   connection._body = NO_BYTES;
   restartTimeout(connection);
-  log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
+  if (isHeard(connection._server)) log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
 
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
 function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, keep: boolean): string {
-  const fields = merge({}, headers);
   let head = 'HTTP/1.1 ' + status + ' \r\n';
-  if (status > 199) {
-    if (!hasNoContent) {
-      const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
-      if (!fields['content-type']) fields['content-type'] = contentType + (isText ? '; charset=utf-8' : '');
-      if (length !== undefined) fields['content-length'] = length;
-    }
-    if (!keep) fields.connection = 'close';
+  let own = status < 200 ? '' : keep ? '' : 'connection: close\r\n';
+  let typed = hasNoContent;
+  if (!hasNoContent && length !== undefined) own = 'content-length: ' + length + '\r\n' + own;
+  for (const name in headers) {
+    const key = name.toLowerCase();
+    if (key === 'content-type') typed = true;
+    if (own.indexOf(key + ':') < 0) head += key + ': ' + headers[name] + '\r\n';
   }
-  for (const name in fields) head += name + ': ' + fields[name] + '\r\n';
-  return head + '\r\n';
+  if (!typed) {
+    const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
+    head += 'content-type: ' + contentType + (isText ? '; charset=utf-8\r\n' : '\r\n');
+  }
+  return head + own + '\r\n';
 }
 
 /** Writes what there is, then asks for more. True when that was all. */

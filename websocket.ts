@@ -123,7 +123,7 @@ const hostName = (authority: string) => authority.replace(/:\d*$/, '');
 const upgradeRequired = () => _failure(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
 
 const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
-  _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
+  _headers.upgrade && _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
 
 /** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
 function upgrade(server: Server, handler: (ws: WebSocket) => unknown): Response {
