@@ -11,6 +11,21 @@ import { openProxy } from './helpers/socks.mjs';
 const skip = unlessFound(CHROMIUM, 'Chromium');
 const LOADS = 20;
 
+/** Adds a page that says which port of the board it is from, to all others of its ports, too. */
+const addPort = (boardPort) => (server, { Response }) => {
+  server.route('/', 'GET', () => new Response(`${boardPort}`, 200, 'text/html', { 'access-control-allow-origin': '*' }));
+};
+
+/** Runs in the page. */
+async function askEachPort() {
+  const said = [];
+  for (let n = 0; n < 4; n++) {
+    const response = await fetch(`http://${location.hostname}:${(+location.port || 80) + n}/`);
+    said.push(await response.text());
+  }
+  return said;
+}
+
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 
 describe('Chromium', { skip, timeout: 20 * 60000 }, () => {
@@ -41,6 +56,29 @@ describe('Chromium', { skip, timeout: 20 * 60000 }, () => {
       });
     }
   }
+
+  test('reaches each port of the board: by its name as on the air, and at the ports of this machine', async () => {
+    const site = await goLive({ firmware: 'stock', routes: addPort(80) });
+    for (const boardPort of [81, 82, 83]) {
+      const server = new site.library.Server();
+      addPort(boardPort)(server, site.library);
+      server.listen(boardPort);
+    }
+    await site.board.listening;
+    const proxy = await openProxy(site.board);
+    const page = await browsers[0].newPage({ proxy: { server: proxy.url } });
+    try {
+      for (const url of ['http://board/', site.url]) {
+        await page.goto(url);
+        assert.deepEqual(await page.evaluate(askEachPort), ['80', '81', '82', '83'], url);
+      }
+    } finally {
+      await page.close();
+      await site.stop();
+      await proxy.close();
+    }
+    site.board.check();
+  });
 
   async function loadAgainAndAgain(site, proxy, browser, name) {
     const page = await browser.newPage({ viewport: { width: 400, height: 300 }, proxy: { server: proxy.url } });
