@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Board } from './board/index.mjs';
 import { holdPcbs, listenOn, probe } from './board/testing.mjs';
+import { findRow, occupy } from './helpers/ports.mjs';
 
 /** A board with a listening program, running; stopped when the test ends. */
 async function start(t, options = {}) {
@@ -257,22 +258,6 @@ describe('real ports', () => {
     await board.until(() => servers.every(({ received }) => received.length > 0));
     assert.deepEqual(servers.map(({ received }) => received), servers.map((_, i) => [`to ${i}`]));
     board.check();
-  }
-
-  /** A port of this machine that is free, and those behind it are. */
-  async function findRow() {
-    const board = new Board({ network: 'node' });
-    const port = await board.network.reserve();
-    await board.stop();
-    return port;
-  }
-
-  /** Another program that listens on a port. */
-  async function occupy(t, port) {
-    const other = net.createServer().listen(port, '127.0.0.1');
-    t.after(() => other.close());
-    await once(other, 'listening');
-    return /** @type {net.AddressInfo} */ (other.address()).port;
   }
 
   test('are in a row as those of the board are, wherever they begin', async (t) => {

@@ -192,6 +192,8 @@ export class NodeNetwork {
     /** The real port for that, which may be opened before. */
     this.firstPort = deferred();
     this.reserved = false;
+    /** @type {number | undefined} */
+    this.realFirst = undefined;
     /** @type {Map<number, Promise<number>>} the real ports, by the board's */
     this.ports = new Map();
     /** @type {Map<number, number>} the other way round */
@@ -225,7 +227,14 @@ export class NodeNetwork {
   async reserve() {
     if (!this.reserved) this.firstPort.resolve(this.port === 0 ? this.openRow() : this.openServer(this.port, () => this.first));
     this.reserved = true;
-    return this.firstPort.promise;
+    this.realFirst = await this.firstPort.promise;
+    return this.realFirst;
+  }
+
+  /** The real port that a port of the board has, or will have, once the first one is known; undefined for those that get any. */
+  expected(boardPort) {
+    const place = boardPort - (this.first ?? 80);
+    return place >= 0 && place < ROW ? this.realFirst + place : undefined;
   }
 
   /** The real server of a port stays when the program stops listening: then its clients get RST. */
@@ -239,10 +248,9 @@ export class NodeNetwork {
 
   async openFor(boardPort) {
     const first = await this.reserve();
-    const place = boardPort - this.first;
-    const inRow = place >= 0 && place < ROW;
-    const isOpen = inRow && (place === 0 || this.port === 0);
-    const port = isOpen ? first + place : await this.openServer(inRow ? first + place : 0, () => boardPort);
+    const expected = this.expected(boardPort);
+    const isOpen = expected && (this.port === 0 || expected === first);
+    const port = isOpen ? expected : await this.openServer(expected ?? 0, () => boardPort);
     this.boardPorts.set(port, boardPort);
     return port;
   }
