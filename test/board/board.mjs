@@ -27,7 +27,7 @@ import { Wifi } from './wifi.mjs';
  * @typedef {object} BoardOptions
  * @property {'stock' | 'routed'} [firmware] stock: bytes of all connections go to the listening object
  * @property {'memory' | 'node'} [network] memory: virtual time and scripted clients; node: real sockets on 127.0.0.1
- * @property {number} [port] node network: the real port for the first port that the program listens on; 0 for any
+ * @property {number} [port] node network: the real port for the first port that the program listens on, 0 for any; the ports behind it have those behind that
  * @property {number} [pcbs] lwIP's TCP PCBs
  * @property {number} [fds] the driver's sockets
  * @property {'connected' | 'off'} [wifi]
@@ -241,7 +241,7 @@ export class Board {
     this.network.start(() => this.pass());
   }
 
-  /** The real port, once the program listens. */
+  /** The real port of the first port that the program listens on, once it and the others that it listens on by then can be reached. */
   get listening() {
     return this.network.listening;
   }

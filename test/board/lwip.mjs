@@ -14,6 +14,9 @@ export const MSS = 1460;
 export const SEND_BUFFER = 8 * MSS;
 export const WINDOW = 8 * MSS;
 
+/** PCBs for listening: a pool of their own. */
+export const LISTENERS = 8;
+
 /** lwIP's names for what its functions return. */
 export const ERR = { OK: 0, MEM: -1, USE: -8, CONN: -11, ABRT: -13, ARG: -16 };
 
@@ -74,7 +77,7 @@ export class Pcb {
   }
 }
 
-/** A listening PCB: from a pool of its own, so it does not count. */
+/** A listening PCB: from the other pool, so it does not count among those of connections. */
 export class Listener {
   constructor(port) {
     this.state = 'LISTEN';
@@ -160,9 +163,9 @@ export class Lwip {
       [...this.listeners].some((listener) => listener.localPort === port);
   }
 
-  /** Turns a bound PCB into a listener; the PCB is free again. */
+  /** Turns a bound PCB into a listener; the PCB is free again. Without room for another listener it stays as it is. */
   listen(pcb) {
-    if (!pcb || pcb.state !== 'CLOSED') return null;
+    if (!pcb || pcb.state !== 'CLOSED' || this.listeners.size === LISTENERS) return null;
     const listener = new Listener(pcb.localPort);
     this.freePcb(pcb);
     this.listeners.add(listener);

@@ -192,6 +192,7 @@ export class Netdev {
     this.optionalCallback(callback);
     if (!slot || slot.state !== STATE.BIND) return this.finish(ERR.CONN, callback, 'listen');
     const listener = this.lwip.listen(slot.serverPcb);
+    // The result replaces the bound PCB, also where it is nothing: then no close can free that PCB, and its port, any more.
     slot.serverPcb = listener;
     if (!listener) return this.finish(ERR.CONN, callback, 'listen');
     listener.arg = slot;
