@@ -1,11 +1,13 @@
 // The examples with a WebSocket, used as a person would use them: with Chromium, in the size of a phone.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import vm from 'node:vm';
 import { WebSocket } from 'ws';
 import { Board } from './board/index.mjs';
 import { CHROMIUM, launch, RESULTS } from './helpers/chromium.mjs';
-import { boot, BOARD, bundle, eventually, PATIENCE, pause, PHONE, seconds, seen, startAndVisit, withPageIn } from './helpers/examples.mjs';
+import { boot, bundle, eventually, PATIENCE, path, pause, PHONE, seconds, seen, startAndVisit, withPageIn } from './helpers/examples.mjs';
 import { unlessFound } from './helpers/program.mjs';
 import { openPeer } from './support/websocket.mjs';
 
@@ -33,9 +35,11 @@ function answerTo(url, message) {
 }
 
 describe('npm start', () => {
-  for (const [name, socket, message, answer] of [['websocket', 'ws', 'Grüße', /^Grüße$/], ['dashboard', 'live', '', /^\{"ms":\d+,.*\}$/]]) {
+  for (const [name, path, message, answer] of [
+    ['websocket', '/ws', 'Grüße', /^Grüße$/], ['dashboard', '/live', '', /^\{"ms":\d+,.*\}$/],
+  ]) {
     test(`runs ${name}`, () => startAndVisit(name, async (url) => {
-      assert.match(await answerTo(url + socket, message), answer);
+      for (const n of [1, 2, 3]) assert.match(await answerTo(`ws://127.0.0.1:${+new URL(url).port + n}${path}`, message), answer);
     }));
   }
 });
@@ -54,9 +58,81 @@ describe('the examples with a WebSocket in Chromium', { skip, timeout: 10 * 6000
     });
   }
 
-  test('websocket: on stock firmware a second page waits until the first one has gone', testEchoSecond);
-  test('dashboard: on stock firmware a second page says that somebody else is watching, until the first one has gone', testDashboardSecond);
-  test('dashboard: on routed firmware three can watch; a fourth one waits', testDashboardViewers);
+  test('websocket: on stock firmware three browsers get their own words back; a fourth one waits until one of them has gone', testEchoFour);
+  test('dashboard: on stock firmware three browsers watch; a fourth one waits until one of them has gone', () => testDashboardViewers('stock', 3));
+  test('dashboard: on routed firmware four browsers watch; a fifth one waits until one of them has gone', () => testDashboardViewers('routed', 4));
+});
+
+// --------------------------------------------------------------------------------------------------------- keepSocket
+
+/** Runs the script that pages have, with a clock of its own. What it does is written down with the time. */
+function keepSocket(location) {
+  const [, script] = /KEEP_SOCKET = `([^]*)`;/.exec(readFileSync(path('examples/lib/socket.ts'), 'utf8'));
+  const done = [];
+  const sockets = [];
+  const timers = [];
+  let now = 0;
+  class FakeSocket extends EventTarget {
+    readyState = 0;
+
+    constructor(url) {
+      super();
+      done.push([now, url]);
+      sockets.push(this);
+    }
+
+    close() {
+      done.push([now, 'close']);
+      this.end();
+    }
+
+    end() {
+      this.readyState = 3;
+      this.dispatchEvent(new Event('close'));
+    }
+  }
+  const fetch = async (url, { method }) => {
+    done.push([now, `${method} ${url}`]);
+    throw new TypeError('Failed to fetch');
+  };
+  const setTimeout = (run, ms) => timers.push({ at: now + ms, run });
+  const used = [];
+  vm.runInNewContext(`${script}keepSocket('/ws', use);`, {
+    location, fetch, setTimeout, AbortSignal, WebSocket: FakeSocket, Date: { now: () => 3 }, use: (ws) => used.push(ws),
+  });
+  /** Lets time pass. */
+  const run = async (ms) => {
+    for (const end = now + ms; ; now++) {
+      await new Promise(setImmediate); // what was promised is done
+      for (const timer of timers.filter(({ at }) => at === now)) timer.run();
+      await new Promise(setImmediate);
+      if (now === end) return;
+    }
+  };
+  return { done, sockets, used, run };
+}
+
+for (const [port, ports] of /** @type {[string, number[]][]} */ ([['', [81, 82, 83]], ['8080', [8081, 8082, 8083]]])) {
+  test(`the page's script goes over ports ${ports.join(', ')} and over again, a second after each end, each time with a request before`, async () => {
+    const { done, sockets, used, run } = keepSocket({ hostname: '192.168.1.5', port });
+    const expected = [];
+    for (let n = 0; n < 5; n++) {
+      await run(700);
+      expected.push([n * 2000, 'HEAD /'], [n * 2000 + 700, `ws://192.168.1.5:${ports[n % 3]}/ws`]);
+      assert.deepEqual(done, expected);
+      sockets[n].readyState = 1;
+      await run(1000);
+      sockets[n].end();
+      await run(300);
+    }
+    assert.deepEqual(used, sockets);
+  });
+}
+
+test("the page's script gives up a socket that does not open in 4 seconds, and takes the next port", async () => {
+  const { done, run } = keepSocket({ hostname: 'board', port: '' });
+  await run(6000);
+  assert.deepEqual(done, [[0, 'HEAD /'], [700, 'ws://board:81/ws'], [4700, 'close'], [5000, 'HEAD /'], [5700, 'ws://board:82/ws']]);
 });
 
 /** Every connection is reset, at both ends. */
@@ -148,22 +224,23 @@ async function testEchoRestart(firmware) {
   });
 }
 
-async function testEchoSecond() {
-  await withPage('websocket', {}, async ({ page, context }) => {
-    await seen(page, '#state', 'Connected');
-    const second = await context.newPage();
-    await second.goto(BOARD);
-    await seen(second, '#state', 'No connection, trying again...');
+async function testEchoFour() {
+  await withPage('websocket', {}, async ({ page, visit }) => {
+    const pages = [page, await visit(), await visit()];
+    for (const each of pages) await seen(each, '#state', 'Connected');
+    const fourth = await visit();
+    await Promise.all(pages.map((each, n) => converse(each, [1, 2, 3, 4].map((count) => `page ${n} says ${count}`))));
+    await seen(fourth, '#state', 'No connection, trying again...');
     await converse(page, ['mine']);
-    await page.close();
-    await seen(second, '#state', 'Connected');
-    await converse(second, ['now mine']);
+    await pages[1].close();
+    await seen(fourth, '#state', 'Connected');
+    await converse(fourth, ['now mine']);
+    await converse(pages[2], ['still mine']);
   });
 }
 
 // ----------------------------------------------------------------------------------------------------------- dashboard
 
-const state = (page) => page.locator('#state').textContent();
 const value = (page, name) => page.locator(`[data-value=${name}] .now`).textContent();
 const ledIsOn = (page) => page.locator('#led').evaluate((led) => led.classList.contains('on'));
 const readings = (page) => page.evaluate('readings');
@@ -226,7 +303,7 @@ async function testDashboardBreaks(firmware) {
   await withPage('dashboard', { firmware }, async ({ page, board }) => {
     await more(page, 10);
     breakAll(board);
-    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
+    await seen(page, '#state', 'Connection lost, trying again...');
     assert.ok(await button(page, 'On').isDisabled());
     await photograph(page, `dashboard-lost-${firmware}`);
     const before = await readings(page);
@@ -234,11 +311,11 @@ async function testDashboardBreaks(firmware) {
     const after = await more(page, 5);
     assert.deepEqual(after.slice(0, before.length), before, 'the curve from before the break is not there any more');
 
-    // Nothing arrives any more, on either side. On stock firmware the board has to find that out before it takes the next one: 30 seconds.
+    // Nothing arrives any more, on either side. The page notices it by itself, and takes another port.
     board.setLink({ delay: 600000 });
-    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
+    await seen(page, '#state', 'Connection lost, trying again...');
     board.setLink({ delay: 0 });
-    await page.getByText('Live').waitFor({ timeout: 30000 + PATIENCE });
+    await seen(page, '#state', 'Live');
     await switchLed(board, page, 'On');
   });
 }
@@ -248,8 +325,7 @@ async function testDashboardRestart(firmware) {
     await more(page, 30);
     await switchLed(board, page, 'On');
   }, async (page, restart) => {
-    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
-    for (const length of [1, 2]) await seen(page, '#state', `No connection, retry in ${length} s`);
+    for (const what of ['Connection lost', 'No connection']) await seen(page, '#state', `${what}, trying again...`);
     const { board } = await restart();
     await seen(page, '#state', 'Live');
     await eventually('volts', () => value(page, 'volts'), (found) => found === '3.00');
@@ -265,39 +341,27 @@ async function testDashboardRestart(firmware) {
   }, [{ volts: () => 1 }, { volts: () => 3 }]);
 }
 
-async function testDashboardSecond() {
-  await withPage('dashboard', {}, async ({ page, context }) => {
-    await seen(page, '#state', 'Live');
-    const second = await context.newPage();
-    await second.goto(BOARD);
-    for (const wait of ['0.5', '1', '2']) await seen(second, '#state', `Somebody else is watching, retry in ${wait} s`);
-    await photograph(second, 'dashboard-taken-stock');
-    assert.equal(await state(page), 'Live');
-    await more(page, 5);
-    await page.close();
-    await seen(second, '#state', 'Live');
-    await more(second, 5);
-  });
-}
-
-async function testDashboardViewers() {
-  await withPage('dashboard', { firmware: 'routed' }, async ({ page, board, context }) => {
+async function testDashboardViewers(firmware, most) {
+  await withPage('dashboard', { firmware }, async ({ page, board, visit }) => {
     const pages = [page];
-    for (let i = 1; i < 4; i++) {
-      await seen(pages[i - 1], '#state', 'Live');
-      pages[i] = await context.newPage();
-      await pages[i].goto(BOARD);
-    }
-    const fourth = pages.pop();
-    await seen(fourth, '#state', 'Somebody else is watching, retry in 1 s');
-    for (const each of pages) await seen(each, '#watching', '3 are watching');
-    await switchLed(board, pages[1], 'On', pages);
-    await switchLed(board, pages[2], 'Off', pages);
-    await photograph(pages[2], 'dashboard-three-routed');
+    while (pages.length < most) pages.push(await visit());
+    for (const each of pages) await seen(each, '#watching', `${most} are watching`);
+    const another = await visit();
+    await seen(another, '#state', 'Others are watching, trying again...');
+    await photograph(another, `dashboard-taken-${firmware}`);
 
-    await pages[0].close();
-    await seen(fourth, '#state', 'Live');
-    await switchLed(board, fourth, 'On', [fourth, pages[1], pages[2]]);
+    await Promise.all(pages.map((each) => more(each, 20)));
+    const all = await Promise.all(pages.map(readings));
+    const last = all[0].at(-5).ms;
+    for (const [n, each] of all.entries()) assert.ok(each.some(({ ms }) => ms === last), `browser ${n} does not have the reading of ${last}`);
+    for (const [n, each] of pages.entries()) await switchLed(board, each, n % 2 ? 'Off' : 'On', pages);
+    await photograph(pages[2], `dashboard-three-${firmware}`);
+
+    await pages.shift().close();
+    await seen(another, '#state', 'Live');
+    pages.push(another);
+    await switchLed(board, another, board.pins.LED ? 'Off' : 'On', pages);
+    await Promise.all(pages.map((each) => more(each, 10)));
   });
 }
 
