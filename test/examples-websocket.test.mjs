@@ -9,7 +9,7 @@ import { Board } from './board/index.mjs';
 import { CHROMIUM, launch, RESULTS } from './helpers/chromium.mjs';
 import { boot, bundle, eventually, PATIENCE, path, pause, PHONE, seconds, seen, startAndVisit, withPageIn } from './helpers/examples.mjs';
 import { unlessFound } from './helpers/program.mjs';
-import { openPeer } from './support/websocket.mjs';
+import { BINARY, frame, openPeer } from './support/websocket.mjs';
 
 const skip = unlessFound(CHROMIUM, 'Chromium');
 const FIRMWARES = /** @type {const} */ (['stock', 'routed']);
@@ -36,7 +36,7 @@ function answerTo(url, message) {
 
 describe('npm start', () => {
   for (const [name, path, message, answer] of [
-    ['websocket', '/ws', 'Grüße', /^Grüße$/], ['dashboard', '/live', '', /^\{"ms":\d+,.*\}$/],
+    ['websocket', '/ws', 'Grüße', /^Grüße$/], ['dashboard', '/live', '', /^\{"ms":\d+,.*\}$/], ['chat', '/room', '', /^\n1$/],
   ]) {
     test(`runs ${name}`, () => startAndVisit(name, async (url) => {
       for (const n of [1, 2, 3]) assert.match(await answerTo(`ws://127.0.0.1:${+new URL(url).port + n}${path}`, message), answer);
@@ -55,6 +55,8 @@ describe('the examples with a WebSocket in Chromium', { skip, timeout: 10 * 6000
       test('dashboard: values and curves that move, and a LED to switch', () => testDashboard(firmware));
       test('dashboard: goes on after a break, and after a silence', () => testDashboardBreaks(firmware));
       test('dashboard: goes on when the board has been switched off and on', () => testDashboardRestart(firmware));
+      test('chat: what is typed in each of three browsers appears in all of them', () => testChat(firmware));
+      test('chat: goes on after a break', () => testChatBreak(firmware));
     });
   }
 
@@ -386,6 +388,110 @@ for (const firmware of FIRMWARES) {
     assert.ok(Math.max(...gaps) > 3000 && gaps.filter((gap) => gap > 110).length === 1, `gaps: ${gaps}`);
     assert.ok(board.now - all.at(-1) < 120 && all.filter((ms) => ms > resumed).length > 25, 'it does not keep up any more');
     assert.equal(peer.over, false);
+    board.check();
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------------- chat
+
+/** The lines in a browser: who, what, and whether the browser takes them for its own. */
+const chatLines = (page) => page.locator('#log div').evaluateAll((all) => all.map((line) => [line.firstChild.textContent, line.lastChild.textContent, line.className]));
+
+async function rename(page, name) {
+  await page.getByLabel('Your name').fill(name);
+  await page.getByLabel('Your name').blur();
+}
+
+/** What all pages are to show: each its own lines as its own. */
+async function allShow(pages, names, lines) {
+  for (const [n, page] of pages.entries()) {
+    const wanted = lines.map(([name, text]) => [name, text, name === names[n] ? 'mine' : '']);
+    await eventually(`lines in ${names[n]}'s browser`, () => chatLines(page), (found) => found.length >= wanted.length);
+    assert.deepEqual(await chatLines(page), wanted);
+  }
+}
+
+async function testChat(firmware) {
+  await withPage('chat', { firmware }, async ({ page, visit }) => {
+    await seen(page, '#state', 'Nobody else is in the room');
+    const pages = [page, await visit(), await visit()];
+    const names = ['Ada', 'Grüße 😀', '<b>Bob</b>'];
+    for (const [n, each] of pages.entries()) {
+      await seen(each, '#state', '3 are in the room');
+      await rename(each, names[n]);
+    }
+    const lines = [];
+    for (const text of ['x'.repeat(200), '<i>Hello</i> & 漢字', 'How are you?']) {
+      for (const [n, each] of pages.entries()) {
+        await type(each, text, n ? 'click' : 'enter');
+        lines.push([names[n], text]);
+        await allShow(pages, names, lines);
+      }
+    }
+    await photograph(pages[1], `chat-full-${firmware}`);
+
+    await pages[2].close();
+    for (const each of pages.slice(0, 2)) await seen(each, '#state', '2 are in the room');
+    pages[2] = await visit(); // somebody new, who finds what was said
+    await rename(pages[2], names[2] = 'Carla');
+    await allShow(pages, names, lines);
+    for (const each of pages) await seen(each, '#state', '3 are in the room');
+    for (const text of ['Hello! I am late', 'What have I missed?']) await type(pages[2], text);
+    lines.push(['Carla', 'Hello! I am late'], ['Carla', 'What have I missed?']);
+    await allShow(pages, names, lines);
+    const [form, last] = await Promise.all([pages[2].locator('form'), pages[2].locator('#log div').last()].map((part) => part.boundingBox()));
+    assert.ok(last.y + last.height <= form.y && form.y + form.height <= PHONE.height, 'the last line and the form are not both to be seen');
+
+    await page.reload(); // its name is the same
+    assert.equal(await page.getByLabel('Your name').inputValue(), 'Ada');
+    await allShow([page], names, lines.slice(-10));
+  }, `chat-${firmware}`);
+}
+
+async function testChatBreak(firmware) {
+  await withPage('chat', { firmware }, async ({ page, visit, board }) => {
+    const pages = [page, await visit()];
+    for (const each of pages) await seen(each, '#state', '2 are in the room');
+    for (const [n, each] of pages.entries()) await rename(each, `Guest ${n}`);
+    await type(page, 'before');
+    await allShow(pages, ['Guest 0', 'Guest 1'], [['Guest 0', 'before']]);
+    breakAll(board);
+    for (const each of pages) await seen(each, '#state', 'No connection, trying again...');
+    assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
+    for (const each of pages) await seen(each, '#state', '2 are in the room');
+    await type(pages[1], 'after');
+    await allShow(pages, ['Guest 0', 'Guest 1'], [['Guest 0', 'before'], ['Guest 1', 'after']]);
+  });
+}
+
+for (const firmware of FIRMWARES) {
+  test(`chat: hands on what its page sends and nothing else, and keeps ten lines, ${firmware} firmware`, async () => {
+    const board = new Board({ firmware, wifi: 'off', storage: { WIFI_SSID: 'home' } });
+    board.load(await bundle('chat'), 'chat.js');
+    board.run(10);
+    const visitors = [81, 82].map((port) => openPeer(board, { path: '/room', port }).polite());
+    board.run(50);
+    assert.deepEqual(visitors.map(({ messages }) => messages), [['\n1', '\n2'], ['\n2']]);
+    const said = (visitor) => visitor.messages.filter((message) => !/^\n\d$/.test(message));
+
+    const good = ['n\n', `${'n'.repeat(20)}\n${'t'.repeat(200)}`, `${'漢'.repeat(20)}\n${'字'.repeat(200)}`, 'a\nb\nc'];
+    for (const text of ['', '\n', '\ntext', 'no name', `${'n'.repeat(21)}\ntext`, `n\n${'t'.repeat(201)}`, ...good]) visitors[0].text(text);
+    visitors[0].send(frame(BINARY, 'n\ntext'));
+    board.run(500);
+    for (const visitor of visitors) assert.deepEqual(said(visitor), good);
+
+    const many = Array.from({ length: 12 }, (_, n) => `n\n${n} ${'字'.repeat(190)}`);
+    for (const line of many) {
+      visitors[1].text(line);
+      board.run(50);
+    }
+    const late = openPeer(board, { path: '/room', port: 83 }).polite();
+    board.run(500);
+    assert.deepEqual(late.messages, [...many.slice(-10), '\n3']);
+    for (const visitor of visitors) assert.deepEqual(said(visitor), [...good, ...many]);
+    visitors[0].close();
+    board.run(500);
+    assert.deepEqual(late.messages.slice(-1), ['\n2']);
     board.check();
   });
 }
