@@ -5,13 +5,14 @@
 //   lwip.mjs       TCP: five PCBs, their states, the send buffer
 //   net-memory.mjs packets on a virtual clock (each end is an Endpoint), or
 //   net-node.mjs   real sockets on 127.0.0.1
-// and across them rules.mjs (what a program must not do) and heap.mjs (what input costs).
+// and across them rules.mjs (what a program must not do), heap.mjs (what input costs) and places.mjs (where it lies).
 import { RealClock, VirtualClock } from './clock.mjs';
 import { EventEmitter } from './events.mjs';
 import { FileSystem, resolvePath } from './fs.mjs';
 import { SystemError, makeConsole, makeDate, makeEncodings, makeMath } from './globals.mjs';
 import { Gpio } from './gpio.mjs';
 import { Heap } from './heap.mjs';
+import { textsHeld } from './holdings.mjs';
 import { Loop } from './loop.mjs';
 import { Lwip } from './lwip.mjs';
 import { KALUMA_MODULES } from './modules.mjs';
@@ -37,6 +38,8 @@ import { Wifi } from './wifi.mjs';
  * @property {number} [seed] of lost packets and of Math.random
  * @property {boolean} [mergedReads] memory network: as lwIP does it, segments that waited for a lost one are read in one piece with it, which
  *   then is longer than 1460 bytes
+ * @property {number} [program] bytes of the JavaScript heap that the program takes, with engine and library: then arrays, long texts and
+ *   connections are placed in what is left, and the rule 'out of heap' is broken when one finds no room. Slower; without it all finds room
  * @property {(level: 'log' | 'error', text: string) => void} [onConsole]
  */
 
@@ -45,7 +48,7 @@ export class Board {
   /** @param {BoardOptions} [options] */
   constructor({
     firmware = 'stock', network = 'memory', port = 0, pcbs = 5, fds = 16, wifi = 'connected', storage = {}, files = {},
-    passMicros = 1000, seed = 1, mergedReads = false, onConsole,
+    passMicros = 1000, seed = 1, mergedReads = false, program = 0, onConsole,
   } = {}) {
     this.firmware = firmware;
     this.passMicros = passMicros;
@@ -57,7 +60,7 @@ export class Board {
 
     const { clock } = this;
     this.rules = new Rules(() => clock.now);
-    this.heap = new Heap(this.rules);
+    this.heap = new Heap(this.rules, { program, textsInReach: () => textsHeld(this) });
     this.storage = makeStorage(storage, this.rules);
     this.fs = new FileSystem(files, this.heap.Uint8Array);
     this.wifi = new Wifi({ connected: wifi === 'connected', ip: this.onNode ? '127.0.0.1' : '192.168.1.2', storage: this.storage, rules: this.rules });
@@ -105,7 +108,7 @@ export class Board {
       ...languageGlobals(),
       ...this.loop.globals(),
       ...this.gpio.globals(),
-      ...makeEncodings(this.heap.Uint8Array),
+      ...makeEncodings(this.heap.Uint8Array, (text) => this.heap.placeText(text)),
       ...makeMath(seed),
       Uint8Array: this.heap.Uint8Array,
       Date: this.date.Date,
@@ -162,6 +165,7 @@ export class Board {
   /** One pass of the loop. */
   pass() {
     if (!this.onNode) this.clock.advance(this.passMicros);
+    this.heap.beginTurn();
     this.loop.pass();
     return this;
   }

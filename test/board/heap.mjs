@@ -1,7 +1,9 @@
 // The two memories that input costs: the bytes of a segment lie in the C heap (about 20 KB, allocation is unchecked) until JavaScript's
 // garbage collector finds the Uint8Array over them, and that collector runs only when enough *JavaScript* heap was allocated.
+// And, for a board with the option `program`: whether what is allocated finds room (places.mjs).
 import v8 from 'node:v8';
 import vm from 'node:vm';
+import { BLOCK, Places } from './places.mjs';
 
 /** JerryScript collects after allocating heap / 32 = 184,312 / 32 bytes. */
 const GC_EVERY = 5760;
@@ -13,9 +15,13 @@ const ARRAY_HEADER = 40;
 const C_HEAP = 20480;
 
 export class Heap {
-  /** @param {import('./rules.mjs').Rules} rules */
-  constructor(rules) {
+  /**
+   * @param {import('./rules.mjs').Rules} rules
+   * @param {{program: number, textsInReach: () => Set<string>}} [options] program: bytes that it takes; 0: the heap is without end
+   */
+  constructor(rules, { program, textsInReach } = { program: 0, textsInReach: () => new Set() }) {
     this.rules = rules;
+    this.places = program ? new Places({ program, textsInReach, outOfHeap: (detail) => rules.record('out of heap', detail) }) : null;
     /** Bytes of delivered segments that the collector has not freed. */
     this.uncollected = 0;
     /** The most there ever was. */
@@ -48,6 +54,7 @@ export class Heap {
     this.current = data.length;
     this.uncollected += data.length;
     this.allocate(SEGMENT_OBJECTS);
+    this.placeSegment(data);
     this.notePeak();
     this.remember(data);
     try {
@@ -77,7 +84,9 @@ export class Heap {
     return new Proxy(Uint8Array, {
       construct(target, args, newTarget) {
         const array = Reflect.construct(target, args, newTarget);
-        heap.allocate(ARRAY_HEADER + (args[0] instanceof ArrayBuffer ? 0 : array.length));
+        const bytes = args[0] instanceof ArrayBuffer ? 0 : array.length;
+        heap.allocate(ARRAY_HEADER + bytes);
+        if (bytes) heap.placeArray(array);
         return array;
       },
     });
@@ -88,8 +97,53 @@ export class Heap {
     return function slice(start, end) {
       const copy = Uint8Array.prototype.slice.call(this, start, end);
       heap.allocate(ARRAY_HEADER + copy.length);
+      heap.placeArray(copy);
       return copy;
     };
+  }
+
+  // ---- where it lies
+
+  /** A new array of the program's, and the copies that it will make of itself. */
+  placeArray(array) {
+    if (!this.places) return;
+    this.places.array(array);
+    Object.defineProperty(array, 'slice', { value: this.countingSlice(), configurable: true });
+  }
+
+  placeSegment(data) {
+    if (!this.places) return;
+    this.places.place(data, BLOCK.external);
+    this.places.place(data, BLOCK.view);
+  }
+
+  /** A text that the program gets from outside. */
+  placeText(text) {
+    this.places?.text(text);
+    return text;
+  }
+
+  placeConnection(object) {
+    this.places?.connection(object);
+  }
+
+  /** The bytes that become a text to be written are the arguments of a call: a list of values on the heap, 4 bytes each. */
+  placeArguments(count) {
+    this.places?.passing(8 + 4 * count);
+  }
+
+  /**
+   * Bytes of the largest array or text that the program has made.
+   * @param {number[]} [announced] lengths that do not count: of a body or message whose length a client has announced
+   */
+  largestMade(announced = []) {
+    if (!this.places) throw new Error('largestMade() is for boards with the option program');
+    return Math.max(0, ...[...this.places.made.keys()].filter((bytes) => !announced.includes(bytes)));
+  }
+
+  /** A pass of the loop begins. */
+  beginTurn() {
+    if (this.places) this.places.turn++;
   }
 
   /** Runs Node's collector and records a broken rule when a segment delivered earlier is still within somebody's reach. */
