@@ -1,5 +1,5 @@
-// What input costs: segments wait in the C heap for a garbage collector that only the program's own allocations wake. And where a program's
-// arrays lie: a block that fits into no hole of the JavaScript heap ends the program.
+// What input costs: segments wait in the C heap for a garbage collector that only the program's own allocations wake. There the send buffers
+// lie as well. And where a program's arrays lie: a block that fits into no hole of the JavaScript heap ends the program.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Board } from './board/index.mjs';
@@ -48,6 +48,83 @@ describe('uncollected input', () => {
     board.run(500);
     assert.equal(board.vitals().peak, 0);
     board.check();
+  });
+});
+
+describe('send buffers', () => {
+  /** A board that has been written to, by clients that take nothing. */
+  function writing(options, clients = 1) {
+    const board = new Board(options);
+    const server = listenOn(board);
+    const fds = Array.from({ length: clients }, () => {
+      const { client, fd } = connectTo(board, server, { window: 1 });
+      client.pause();
+      return fd;
+    });
+    return { board, server, fds, write: (fd, length) => { board.netdev.write(fd, 'x'.repeat(length)); } };
+  }
+
+  test('take a whole segment of the C heap for each that is begun, however little is in it', () => {
+    const { board, fds: [fd], write } = writing();
+    write(fd, 1);
+    assert.equal(board.vitals().output, 1540);
+    write(fd, 500);
+    assert.equal(board.vitals().output, 2 * 1540); // the first one is on its way
+    write(fd, 960);
+    assert.equal(board.vitals().output, 2 * 1540);
+    write(fd, 1);
+    assert.equal(board.vitals().output, 3 * 1540);
+  });
+
+  test('give it back when all of a segment is acknowledged', () => {
+    const board = new Board();
+    const server = listenOn(board);
+    const { fd } = connectTo(board, server);
+    for (let n = 0; n < 8; n++) board.netdev.write(fd, 'x'.repeat(1000));
+    assert.ok(board.vitals().output >= 6 * 1540);
+    board.run(500);
+    assert.equal(board.vitals().output, 0);
+    assert.ok(board.vitals().cPeak >= 6 * 1540);
+    board.netdev.close(fd);
+    assert.equal(board.vitals().output, 80); // FIN
+    board.run(500);
+    assert.equal(board.vitals().output, 0);
+    board.check();
+  });
+
+  test('give it back when the connection is gone', () => {
+    const { board, fds: [fd], write } = writing();
+    for (let n = 0; n < 8; n++) write(fd, 1000);
+    board.network.clients[0].reset();
+    board.run(50);
+    assert.equal(board.vitals().output, 0);
+  });
+
+  test('together with segments that wait for the collector, above 20,480 bytes they break a rule', () => {
+    const { board, server, fds, write } = writing({}, 2);
+    for (let n = 0; n < 11; n++) write(fds[0], 1024);
+    server.object.read_cb = () => {};
+    const uploader = board.network.clients[1];
+    uploader.send('u'.repeat(3 * 1460));
+    board.run(50);
+    board.check();
+    assert.equal(board.vitals().output, 8 * 1540);
+    uploader.send('u'.repeat(3 * 1460));
+    board.run(50);
+    assert.match(board.violations[0].message, /^C heap: 8760 bytes of segments .* and 12320 bytes of send buffers, more than 20480 together/);
+    assert.deepEqual(brokenRules(board), ['C heap']);
+  });
+
+  test('of two clients that take nothing do so alone, on a board with a smaller C heap of one', () => {
+    const one = writing({ cHeap: 12000 });
+    for (let n = 0; n < 11; n++) one.write(one.fds[0], 1024);
+    assert.deepEqual(brokenRules(one.board), ['C heap']);
+    const two = writing({}, 2);
+    for (const fd of two.fds) for (let n = 0; n < 11; n++) two.write(fd, 1024);
+    assert.deepEqual(brokenRules(two.board), ['C heap']);
+    const roomy = writing({ cHeap: 40000 }, 2);
+    for (const fd of roomy.fds) for (let n = 0; n < 11; n++) roomy.write(fd, 1024);
+    roomy.board.check();
   });
 });
 

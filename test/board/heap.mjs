@@ -11,21 +11,29 @@ const GC_EVERY = 5760;
 const SEGMENT_OBJECTS = 190;
 /** JavaScript heap for a Uint8Array that the program makes, besides its bytes. */
 const ARRAY_HEADER = 40;
-/** The C heap. */
+/** The C heap, about. */
 const C_HEAP = 20480;
 
 export class Heap {
   /**
    * @param {import('./rules.mjs').Rules} rules
-   * @param {{program: number, textsInReach: () => Set<string>}} [options] program: bytes that it takes; 0: the heap is without end
+   * @param {object} [options]
+   * @param {number} [options.program] bytes that it takes; 0: the heap is without end
+   * @param {number} [options.cHeap] bytes for segments that wait for the collector and send buffers together
+   * @param {() => Set<string>} [options.textsInReach]
    */
-  constructor(rules, { program, textsInReach } = { program: 0, textsInReach: () => new Set() }) {
+  constructor(rules, { program = 0, cHeap = C_HEAP, textsInReach = () => new Set() } = {}) {
     this.rules = rules;
     this.places = program ? new Places({ program, textsInReach, outOfHeap: (detail) => rules.record('out of heap', detail) }) : null;
     /** Bytes of delivered segments that the collector has not freed. */
     this.uncollected = 0;
     /** The most there ever was. */
     this.peak = 0;
+    /** Bytes of the C heap that all send buffers take; the most that they and the segments above ever took; and above what a rule is broken. */
+    this.outputBytes = () => 0;
+    this.cPeak = 0;
+    this.cLimit = cHeap;
+    this.cOverflowed = false;
     this.allocated = 0;
     this.current = 0;
     /** @type {{ref: WeakRef<Uint8Array>, length: number, at: number}[]} */
@@ -67,10 +75,21 @@ export class Heap {
 
   notePeak() {
     this.peak = Math.max(this.peak, this.uncollected);
+    this.noteCPeak();
     if (this.uncollected <= C_HEAP || this.overflowed) return;
     this.overflowed = true;
     this.rules.record('uncollected input', `${this.uncollected} bytes of segments wait for the garbage collector, the C heap has ${C_HEAP}: ` +
       'copy each segment when it comes, the allocation paces the collector');
+  }
+
+  /** The driver does not look whether it got memory for a segment: when there is none, it writes to address 0. */
+  noteCPeak(output = this.outputBytes()) {
+    const bytes = this.uncollected + output;
+    this.cPeak = Math.max(this.cPeak, bytes);
+    if (bytes <= this.cLimit || this.uncollected > this.cLimit || this.cOverflowed) return; // input alone breaks a rule of its own
+    this.cOverflowed = true;
+    this.rules.record('C heap', `${this.uncollected} bytes of segments that wait for the garbage collector and ${output} bytes of send buffers, more than ${this.cLimit} ` +
+      'together: the next segment finds no memory, and the driver does not look');
   }
 
   remember(data) {
