@@ -236,6 +236,7 @@ export class Netdev {
     this.string(data, 'data');
     this.optionalCallback(callback);
     const bytes = this.toBytes(data);
+    this.heap.placeArguments(bytes.length);
     if (!slot || slot.state < STATE.CONNECTED) return this.finish(ERR.CONN, callback, 'write');
     if (bytes.length > 0) this.checkZombieWrite(slot, bytes.length);
     const err = this.lwip.write(slot.pcb, bytes);
@@ -351,6 +352,7 @@ export class Netdev {
     if (!slot || server.fd < 0) return ERR.CONN;
     this.fill(slot, { stream: true, state: STATE.CONNECTED, serverFd: server.index, localPort: server.localPort });
     this.adopt(slot, pcb);
+    this.heap.placeConnection(slot.object);
     this.invoke(server.object?.accept_cb, 'accept_cb', slot.index);
     return ERR.OK;
   }
