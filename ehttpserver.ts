@@ -399,6 +399,9 @@ function accept(server: Server, listener: Listener, fd: number): void {
   const reader = listener._reader;
   if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
     || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
+    // Chromium repeats a request whose connection ends only where it used that before; but 421, even unasked, it repeats once.
+    fail(connection, 421);
+    flush(connection);
     end(connection);
   } else if (!routed) {
     if (reader) end(reader); // between two requests it makes room: its client connects again by itself
@@ -928,9 +931,10 @@ function answer(connection: Connection, reply: Reply): void {
     return fail(connection, 503);
   }
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
-  // Only browsers repeat a request that meets the end of a kept connection. Where there are zombies the server has to end this one, see end().
-  connection._keep = connection._keep && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
-    && !zombies.length && !parked.length && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+  // Only browsers repeat a request that meets the end of a kept connection, and they leave that half open, which keeps its PCB: so some must
+  // be to spare. Where there are zombies the server has to end this one, see end().
+  connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
+    && !zombies.length && held.length > 1 && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
   if (!sendsNoContent) send(connection, pieces);

@@ -489,7 +489,7 @@ class PageSocket {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.giveLock();
-    if (this.client.state === 'connecting') this.client.vanish(); // its SYN is not sent again
+    if (this.client.state === 'connecting') this.client.giveUp(); // its SYN is not sent again; what answers it gets a RST
     else this.client.end();
     this.onclose();
   }
