@@ -54,7 +54,7 @@ describe('uncollected input', () => {
 describe('send buffers', () => {
   /** A board that has been written to, by clients that take nothing. */
   function writing(options, clients = 1) {
-    const board = new Board(options);
+    const board = new Board({ cHeap: 20480, ...options });
     const server = listenOn(board);
     const fds = Array.from({ length: clients }, () => {
       const { client, fd } = connectTo(board, server, { window: 1 });

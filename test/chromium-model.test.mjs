@@ -300,19 +300,16 @@ function setUp(firmware, { seed, delay, passMicros }) {
   return { ...set, browser: new Chromium(set.board, { delay }, seed) };
 }
 
-/**
- * What a page does to have a socket: something small is fetched first, which makes Chromium throw its dead connections away; and again
- * before each retry.
- */
+/** What a page does to have a socket, as examples/lib/socket.ts has it: a HEAD request first, and again before each retry, which gives up in time. */
 function keepSocket(page, onOpen = () => {}) {
   let n = 0;
-  const connect = () => {
-    page.fetch('/small', () => {
-      const socket = page.socket(page.port + 1 + n++ % 3);
-      socket.onopen = () => onOpen(socket);
-      socket.onclose = () => page.after(1000, connect);
-    });
+  const open = () => {
+    const socket = page.socket(page.port + 1 + n++ % 3);
+    page.after(2000, () => { if (socket.state !== 'open') socket.end(); });
+    socket.onopen = () => onOpen(socket);
+    socket.onclose = () => page.after(300, connect);
   };
+  const connect = () => page.browser.fetch('/small', { port: page.port, method: 'HEAD', onDone: () => page.after(100, open) });
   connect();
 }
 

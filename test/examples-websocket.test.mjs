@@ -119,8 +119,8 @@ for (const [port, ports] of /** @type {[string, number[]][]} */ ([['', [81, 82, 
     const { done, sockets, used, run } = keepSocket({ hostname: '192.168.1.5', port });
     const expected = [];
     for (let n = 0; n < 5; n++) {
-      await run(700);
-      expected.push([n * 2000, 'HEAD /'], [n * 2000 + 700, `ws://192.168.1.5:${ports[n % 3]}/ws`]);
+      await run(100);
+      expected.push([n * 1400, 'HEAD /'], [n * 1400 + 100, `ws://192.168.1.5:${ports[n % 3]}/ws`]);
       assert.deepEqual(done, expected);
       sockets[n].readyState = 1;
       await run(1000);
@@ -131,10 +131,10 @@ for (const [port, ports] of /** @type {[string, number[]][]} */ ([['', [81, 82, 
   });
 }
 
-test("the page's script gives up a socket that does not open in 4 seconds, and takes the next port", async () => {
+test("the page's script gives up a socket that does not open in 2 seconds, and takes the next port", async () => {
   const { done, run } = keepSocket({ hostname: 'board', port: '' });
-  await run(6000);
-  assert.deepEqual(done, [[0, 'HEAD /'], [700, 'ws://board:81/ws'], [4700, 'close'], [5000, 'HEAD /'], [5700, 'ws://board:82/ws']]);
+  await run(3000);
+  assert.deepEqual(done, [[0, 'HEAD /'], [100, 'ws://board:81/ws'], [2100, 'close'], [2400, 'HEAD /'], [2500, 'ws://board:82/ws']]);
 });
 
 /** Every connection is reset, at both ends. */

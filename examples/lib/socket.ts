@@ -2,10 +2,11 @@
 
 /**
  * In the page: `keepSocket('/path', use)` keeps a WebSocket open. `use(ws)` is called with each new one, to set its onopen, onmessage and
- * onclose. Call it in `onload`: the first socket opens a second later.
+ * onclose. Call it in `onload`.
  *
- * On stock firmware each of the ports behind the page's takes one socket, so the next try goes to the next port. The pauses let the board
- * finish: it hears the connection of a page, or of the fetch, for another quarter of a second, and lets nobody else in meanwhile.
+ * On stock firmware each of the ports behind the page's takes one socket, so the next try goes to the next port. A HEAD request comes before
+ * each try: browsers drop dead connections, of which the board has five in all, only when they make a request, and the board keeps no
+ * connection for HEAD.
  */
 export const KEEP_SOCKET = `
   async function keepSocket(path, use) {
@@ -13,9 +14,9 @@ export const KEEP_SOCKET = `
     for (let n = Date.now(); ; n++) {
       // Browsers drop dead connections only when they make a request, and the board has five in all.
       await fetch('/', { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(4000) }).catch(() => {});
-      await pause(700); // by then the board has ended the fetch's connection
+      await pause(100); // by then the connection of the fetch has ended
       const ws = new WebSocket('ws://' + location.hostname + ':' + ((+location.port || 80) + 1 + n % 3) + path);
-      setTimeout(() => ws.readyState || ws.close(), 4000); // still connecting: a new try gets through sooner
+      setTimeout(() => ws.readyState || ws.close(), 2000); // still connecting: a new try gets through sooner
       use(ws);
       await new Promise((closed) => ws.addEventListener('close', closed));
       await pause(300);

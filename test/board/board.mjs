@@ -41,7 +41,7 @@ import { Wifi } from './wifi.mjs';
  * @property {number} [program] bytes of the JavaScript heap that the program takes, with engine and library: then arrays, long texts and
  *   connections are placed in what is left, and the rule 'out of heap' is broken when one finds no room. Slower; without it all finds room
  * @property {number} [cHeap] bytes of the C heap for segments that wait for the collector and for all send buffers: the rule 'C heap' is broken
- *   when it is more. A board has about 20,480
+ *   when it is more. A board has about 20,480. Default Infinity
  * @property {(level: 'log' | 'error', text: string) => void} [onConsole]
  */
 

@@ -19,10 +19,11 @@ export class Heap {
    * @param {import('./rules.mjs').Rules} rules
    * @param {object} [options]
    * @param {number} [options.program] bytes that it takes; 0: the heap is without end
-   * @param {number} [options.cHeap] bytes for segments that wait for the collector and send buffers together
+   * @param {number} [options.cHeap] bytes for segments that wait for the collector and send buffers together, above which a rule is
+   *   broken; by default none is: what clients leave unacknowledged is not bounded yet (a board has about 20 KB)
    * @param {() => Set<string>} [options.textsInReach]
    */
-  constructor(rules, { program = 0, cHeap = C_HEAP, textsInReach = () => new Set() } = {}) {
+  constructor(rules, { program = 0, cHeap = Infinity, textsInReach = () => new Set() } = {}) {
     this.rules = rules;
     this.places = program ? new Places({ program, textsInReach, outOfHeap: (detail) => rules.record('out of heap', detail) }) : null;
     /** Bytes of delivered segments that the collector has not freed. */
