@@ -89,7 +89,7 @@ class Talker {
     this.sent = [];
     board.passMicros = 5000;
     for (let tries = 0; ; tries++) { // it may be turned away while its port is still another's
-      assert.ok(tries < 20, `no socket at ${this.port}`);
+      assert.ok(tries < 20, `no socket at ${this.port}: ${JSON.stringify(board.vitals())} ${board.network.clients.filter((c) => c.state !== "closed" || c.boardEnd?.alive).map((c) => [c.port, c.state, c.ended, c.pcb?.state])}`);
       this.peer = new Peer(board, { port: this.port, path: `/ws/${this.id}`, headers: { 'x-id': this.id }, ...this.scene.link() }).polite();
       board.runUntil(() => this.peer.answered || isOver(this.peer.client), 20000);
       if (this.peer.client.text.startsWith(SWITCHED)) break;
