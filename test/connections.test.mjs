@@ -291,6 +291,7 @@ describe('stock firmware: one reader', () => {
     third.send(get('/'));
     board.run(20);
     assert.equal(third.text, FULL);
+    board.run(260); // it may be sending still
     assert.deepEqual([third.ended, third.wasReset], [true, false]);
     board.check();
   });
@@ -398,6 +399,7 @@ describe('routed firmware', () => {
     third.send(get('/'));
     board.run(20);
     assert.equal(third.text, FULL);
+    board.run(260); // it may be sending still
     assert.deepEqual([third.ended, third.wasReset], [true, false]);
     board.check();
   });
@@ -748,6 +750,31 @@ describe('stock firmware: connections are kept for browsers only', () => {
     board.run(20);
     assert.doesNotMatch(again.text, /connection: close/);
     assert.equal(again.ended, false);
+    board.check();
+  });
+
+  test('they are kept again once nobody is waited for, whoever was turned away or has reset before', () => {
+    const { board } = serveWebSocket({ firmware: 'stock', board: { passMicros: 1000 }, routes: (server) => server.route('/', 'GET', () => 'hello') });
+    const reset = board.connect({ port: 80 }).send('GET');
+    board.run(30);
+    reset.reset();
+    board.run(30);
+    openPeer(board).polite(); // has its PCB now
+    board.run(500);
+    for (const request of ['', get('/'), get('/')]) { // at the socket's port; without waiting, as pages do
+      board.connect({ port: 81, delay: 0.5 }).send(request);
+      board.run(500);
+    }
+    board.run(25000);
+    for (let n = 0; n < 3; n++) {
+      const browser = connected(board);
+      browser.send(browse('/'));
+      board.run(20);
+      assert.equal(bodyOf(browser), 'hello');
+      assert.doesNotMatch(browser.text, /connection: close/);
+      browser.end();
+      board.run(50);
+    }
     board.check();
   });
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { seededRandom } from './board/random.mjs';
 import { BROWSER, FIRMWARES } from './support/serve.mjs';
 import { askUntilAnswered, idOf, idsIn, keepTwinsApart, Visitor } from './support/strangers.mjs';
-import { BINARY, frame, handshake, openPeer, serveWebSocket, TEXT } from './support/websocket.mjs';
+import { BINARY, frame, handshake, Peer, serveWebSocket, TEXT } from './support/websocket.mjs';
 
 const SEED = Number(process.env.SEED) || 1;
 const COUNT = 1000;
@@ -128,6 +128,17 @@ const disturbances = {
   'a reset in a stream': (client) => client.send(get('/stream/x')),
 };
 
+/** A page's socket is tried again where it is turned away. */
+function openUntilItIs(board, port) {
+  for (let tries = 0; ; tries++) {
+    assert.ok(tries < 10, `no socket at port ${port}: ${JSON.stringify(board.vitals())}`);
+    const peer = new Peer(board, { port, path: `/ws?${port}` });
+    board.runUntil(() => peer.answered || peer.client.state === 'closed', 16000);
+    if (peer.status === '101') return peer.polite();
+    board.run(1000);
+  }
+}
+
 for (const firmware of FIRMWARES) {
   test(`${firmware}: with four sockets open, pages and resets for half an hour, a client can always be accepted (seed ${SEED})`, (context) => {
     const { board } = serveWebSocket({
@@ -155,7 +166,13 @@ for (const firmware of FIRMWARES) {
     };
     const random = seededRandom(SEED);
     const under = (n) => Math.floor(random() * n);
-    const talkers = [81, 82, 83, 84].map((port) => ({ peer: openPeer(board, { port, path: `/ws?${port}` }).polite(), port, sent: 0 }));
+    const talkers = [81, 82, 83, 84].map((port) => {
+      const before = board.connect({ port: 80 }); // the socket gets the PCB of one that has reset
+      board.run(20);
+      before.reset();
+      board.run(20);
+      return { peer: openUntilItIs(board, port), port, sent: 0 };
+    });
     const pages = [];
     const leaving = [];
     const names = Object.keys(disturbances);
@@ -195,3 +212,36 @@ for (const firmware of FIRMWARES) {
     board.check();
   });
 }
+
+test('stock: sockets that have the PCBs of clients that had reset keep nobody out, however many resets come before and after them', () => {
+  for (const before of [0, 1, 2, 3]) {
+    for (const between of [0, 1, 2, 3]) {
+      for (const after of [0, 1, 2, 3]) {
+        const { board } = serveWebSocket({ firmware: 'stock', board: { passMicros: 1000 }, routes: (server) => {
+          server.route('/value/(\\w+)', 'GET', (path, query, headers, body, match) => `<${match[1]}>`);
+          server.route('/never', 'GET', never);
+        } });
+        /** So many at the same time, and all of them reset. */
+        const reset = (count) => {
+          const clients = Array.from({ length: count }, () => {
+            const client = board.connect({ port: 80, delay: 0.5 }).send(get('/never'));
+            board.run(400);
+            return client;
+          });
+          for (const client of clients) client.reset();
+          board.run(400);
+        };
+        reset(before);
+        const first = openUntilItIs(board, 81);
+        reset(between);
+        const second = openUntilItIs(board, 82);
+        reset(after);
+        const good = new Visitor(board, idOf(1));
+        board.runUntil(() => good.look(), 20000);
+        assert.ok(good.waited < 5000, `${good.waited} ms behind ${before}, ${between} and ${after} resets`);
+        assert.deepEqual([first.over, second.over], [false, false]);
+        board.check();
+      }
+    }
+  }
+});

@@ -26,7 +26,7 @@ class Scene {
     const pcbs = this.one([5, 5, 6, 8]);
     const { board } = serveWebSocket({
       firmware: 'stock',
-      options: { reserve: this.pick(pcbs - 4), maxParallelConnections: 8, pingSeconds: 2 },
+      options: { reserve: this.pick(pcbs - 4), maxParallelConnections: 8, pingSeconds: 0 },
       board: { passMicros: this.one([300, 1000, 1000, 3000]), pcbs, fds: 11 + pcbs },
       routes: (server) => {
         server.route('/ws/(\\w+)', 'WEBSOCKET', (path, headers, ws, query, match) => this.socketOpened(match[1], headers, ws));
@@ -90,7 +90,7 @@ class Talker {
     board.passMicros = 5000;
     for (let tries = 0; ; tries++) { // it may be turned away while its port is still another's
       assert.ok(tries < 20, `no socket at ${this.port}: ${JSON.stringify(board.vitals())} ${board.network.clients.filter((c) => c.state !== "closed" || c.boardEnd?.alive).map((c) => [c.port, c.state, c.ended, c.pcb?.state])}`);
-      this.peer = new Peer(board, { port: this.port, path: `/ws/${this.id}`, headers: { 'x-id': this.id }, ...this.scene.link() }).polite();
+      this.peer = new Peer(board, { port: this.port, path: `/ws/${this.id}`, headers: { 'x-id': this.id }, ...this.scene.link() });
       board.runUntil(() => this.peer.answered || isOver(this.peer.client), 20000);
       if (this.peer.client.text.startsWith(SWITCHED)) break;
       assert.equal(this.peer.client.text, '');
@@ -120,6 +120,11 @@ class Talker {
 
   get client() {
     return this.peer.client;
+  }
+
+  /** All that was sent has come, and so has what was answered. */
+  get settled() {
+    return this.peer.messages.length >= this.sent.length;
   }
 
   look() {
@@ -237,7 +242,8 @@ function round({ board, pick, one, foreign }, actors) {
     const gap = one([0, 0, 0.4, 1, 3]);
     if (gap) board.run(gap);
   }
-  board.run(12);
+  board.run(8);
+  for (const until = board.now + 300; board.now < until && !actors.every(({ settled }) => settled !== false);) board.pass();
   if (pick(8) === 0) {
     const { passMicros } = board;
     board.passMicros = 10000;

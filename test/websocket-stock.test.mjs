@@ -95,6 +95,15 @@ function connected(board, port = 80) {
   return client;
 }
 
+/** One that comes again when it is turned away, as it may be where others have reset their connections. */
+function letIn(board, port) {
+  for (;;) {
+    const client = connected(board, port);
+    if (!client.ended) return client;
+    board.run(20);
+  }
+}
+
 /** A client that is told at once that there is no room: not a byte. */
 const wasTurnedAway = (client) => client.text === '' && (client.ended || client.wasReset);
 
@@ -184,14 +193,14 @@ describe('what a stranger sends is no message of anybody else\'s', () => {
   for (const { ports, port, options } of PLACES) {
     for (const [moment, { before, after }] of Object.entries(MOMENTS)) {
       test(`frames and parts of them, sent to port ${port} ${moment} (${ports.join(', ')})`, () => {
-        const set = setUpOpen({ ports, options });
+        const set = setUpOpen({ ports, options: { pingSeconds: 0, ...options } }); // a pong would come in the midst of a frame
         const { board, talkers, seen } = set;
         let n = 0;
         for (const [way, { sends, echoed }] of Object.entries(WAYS)) {
           for (const [what, data] of Object.entries(EVIL)) {
             const name = `${what}, ${way}`;
             talkers.forEach((talker) => before(talker, n));
-            const stranger = connected(board, port);
+            const stranger = ports.includes(port) ? connected(board, port) : letIn(board, port);
             seen.requests.length = 0;
             for (const [ms, piece] of sends(data)) {
               if (ms) board.run(ms);
@@ -228,7 +237,7 @@ describe('what a stranger sends is no message of anybody else\'s', () => {
       const set = setUpOpen();
       for (const port of [80, ...SOCKET_PORTS]) {
         connected(set.board, port).send(data);
-        set.board.run(3000);
+        set.board.run(11000); // until it has had its time
       }
       assertSocketsWork(set);
     });
@@ -354,7 +363,7 @@ describe('the ports', () => {
     const set = setUpOpen({ board: { passMicros: 1000 } });
     const { board } = set;
     for (let n = 0; n < 1000; n++) {
-      const client = board.connect({ port: SOCKET_PORTS[n % 3], delay: 0.5, autoClose: n % 50 > 0 });
+      const client = board.connect({ port: SOCKET_PORTS[n % 3], delay: 0.5, autoClose: n !== 10 });
       if (n % 2) client.send(handshake());
       board.run(20);
       if (n % 50 === 49) {
@@ -409,7 +418,7 @@ describe('the ports', () => {
     board.run(5);
     const peers = SOCKET_PORTS.map((port) => openPeer(board, { port }).text(`at${port}`));
     board.run(20);
-    assert.deepEqual(peers.map(({ messages }) => messages), [['at 81'], ['at 82'], ['at 83']]);
+    assert.deepEqual(peers.map(({ messages }) => messages), [['at81'], ['at82'], ['at83']]);
     board.check();
   });
 
