@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { seededRandom } from './board/random.mjs';
 import { BROWSER, FIRMWARES } from './support/serve.mjs';
 import { askUntilAnswered, idOf, idsIn, keepTwinsApart, Visitor } from './support/strangers.mjs';
-import { BINARY, frame, handshake, Peer, serveWebSocket, TEXT } from './support/websocket.mjs';
+import { BINARY, frame, handshake, openPatiently, serveWebSocket, TEXT } from './support/websocket.mjs';
 
 const SEED = Number(process.env.SEED) || 1;
 const COUNT = 1000;
@@ -128,17 +128,6 @@ const disturbances = {
   'a reset in a stream': (client) => client.send(get('/stream/x')),
 };
 
-/** A page's socket is tried again where it is turned away. */
-function openUntilItIs(board, port) {
-  for (let tries = 0; ; tries++) {
-    assert.ok(tries < 10, `no socket at port ${port}: ${JSON.stringify(board.vitals())}`);
-    const peer = new Peer(board, { port, path: `/ws?${port}` });
-    board.runUntil(() => peer.answered || peer.client.state === 'closed', 16000);
-    if (peer.status === '101') return peer.polite();
-    board.run(1000);
-  }
-}
-
 for (const firmware of FIRMWARES) {
   test(`${firmware}: with four sockets open, pages and resets for half an hour, a client can always be accepted (seed ${SEED})`, (context) => {
     const { board } = serveWebSocket({
@@ -171,7 +160,7 @@ for (const firmware of FIRMWARES) {
       board.run(20);
       before.reset();
       board.run(20);
-      return { peer: openUntilItIs(board, port), port, sent: 0 };
+      return { peer: openPatiently(board, { port, path: `/ws?${port}` }).polite(), port, sent: 0 };
     });
     const pages = [];
     const leaving = [];
@@ -232,9 +221,9 @@ test('stock: sockets that have the PCBs of clients that had reset keep nobody ou
           board.run(400);
         };
         reset(before);
-        const first = openUntilItIs(board, 81);
+        const first = openPatiently(board, { port: 81 }).polite();
         reset(between);
-        const second = openUntilItIs(board, 82);
+        const second = openPatiently(board, { port: 82 }).polite();
         reset(after);
         const good = new Visitor(board, idOf(1));
         board.runUntil(() => good.look(), 20000);

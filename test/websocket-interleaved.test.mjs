@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { seededRandom } from './board/random.mjs';
 import { BROWSER } from './support/serve.mjs';
 import { idOf, idsIn, keepTwinsApart } from './support/strangers.mjs';
-import { BINARY, bytes, CLOSE, frame, handshake, Peer, PING, serveWebSocket, SWITCHED, TEXT } from './support/websocket.mjs';
+import { BINARY, bytes, CLOSE, frame, handshake, openPatiently, PING, serveWebSocket, TEXT } from './support/websocket.mjs';
 
 const SEED = Number(process.env.SEED) || 1;
 const BOARDS = 200;
@@ -88,15 +88,7 @@ class Talker {
     this.id = this.scene.newId();
     this.sent = [];
     board.passMicros = 5000;
-    for (let tries = 0; ; tries++) { // it may be turned away while its port is still another's
-      assert.ok(tries < 20, `no socket at ${this.port}: ${JSON.stringify(board.vitals())} ${board.network.clients.filter((c) => c.state !== "closed" || c.boardEnd?.alive).map((c) => [c.port, c.state, c.ended, c.pcb?.state])}`);
-      this.peer = new Peer(board, { port: this.port, path: `/ws/${this.id}`, headers: { 'x-id': this.id }, ...this.scene.link() });
-      board.runUntil(() => this.peer.answered || isOver(this.peer.client), 20000);
-      if (this.peer.client.text.startsWith(SWITCHED)) break;
-      assert.equal(this.peer.client.text, '');
-      this.peer.client.reset();
-      board.run(500);
-    }
+    this.peer = openPatiently(board, { port: this.port, path: `/ws/${this.id}`, headers: { 'x-id': this.id }, ...this.scene.link() });
     board.passMicros = passMicros;
     this.opened++;
   }

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { Board } from './board/index.mjs';
 import { seededRandom } from './board/random.mjs';
 import { BROWSER, loadLibrary, loadWebSocket } from './support/serve.mjs';
-import { BINARY, bytes, CLOSE, frame, handshake, hex, openPeer, Peer, PING, PONG, serveWebSocket, SWITCHED, TEXT } from './support/websocket.mjs';
+import { BINARY, bytes, CLOSE, frame, handshake, hex, openPatiently, openPeer, Peer, PING, PONG, serveWebSocket, SWITCHED, TEXT } from './support/websocket.mjs';
 
 const SEED = Number(process.env.SEED) || 1;
 const SOCKET_PORTS = [81, 82, 83];
@@ -50,7 +50,7 @@ function setUp({ options, port, board: boardOptions } = {}) {
 class Talker {
   constructor({ board, seen }, port, name = `at${port}`) {
     Object.assign(this, { board, port, sent: [] });
-    this.peer = openPeer(board, { port, path: `/ws?${name}` }).polite();
+    this.peer = openPatiently(board, { port, path: `/ws?${name}` }).polite();
     board.run(2);
     this.seen = seen.sockets[name];
   }

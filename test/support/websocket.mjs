@@ -178,3 +178,15 @@ export function openPeer(board, options) {
   assert.equal(peer.status, '101');
   return peer;
 }
+
+/** The same, of one that tries again where it is turned away, as pages do. */
+export function openPatiently(board, options) {
+  for (let tries = 0; ; tries++) {
+    assert.ok(tries < 20, `no socket: ${JSON.stringify(board.vitals())}`);
+    const peer = new Peer(board, options);
+    board.runUntil(() => peer.answered || peer.client.state === 'closed', 20000);
+    if (peer.status === '101') return peer;
+    assert.equal(peer.client.text, '');
+    board.run(500);
+  }
+}
