@@ -1,9 +1,12 @@
 // Who is heard, how long, and what becomes of connections: the one-reader rule, timeouts, keep-alive, ends.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { FIRMWARES, serve } from './support/serve.mjs';
+import { BROWSER, FIRMWARES, serve } from './support/serve.mjs';
+import { openPeer, Peer, serveWebSocket } from './support/websocket.mjs';
 
 const get = (path, headers = '') => `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
+/** A browser's request: on stock firmware its connection is kept. */
+const browse = (path) => get(path, BROWSER);
 const statusOf = (client) => client.text.slice(9, 12);
 const bodyOf = (client) => client.text.slice(client.text.indexOf('\r\n\r\n') + 4);
 
@@ -36,6 +39,9 @@ function setUp(setup) {
   };
   return { state, ...serve({ routes, ...setup }) };
 }
+
+/** What a client above the number of connections is told. */
+const FULL = 'HTTP/1.1 503 \r\nretry-after: 1\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n503';
 
 const connected = (board, options) => {
   const client = board.connect({ port: 80, ...options });
@@ -98,11 +104,11 @@ describe('stock firmware: one reader', () => {
   test('a kept connection is closed after 250 ms without a request', () => {
     const { board } = setUp({ firmware: 'stock' });
     const client = connected(board);
-    client.send(get('/'));
+    client.send(browse('/'));
     board.run(200);
     assert.equal(bodyOf(client), 'hello');
     assert.equal(client.ended, false);
-    client.send(get('/n/2'));
+    client.send(browse('/n/2'));
     board.run(240);
     assert.equal(client.ended, false);
     board.run(30);
@@ -116,7 +122,7 @@ describe('stock firmware: one reader', () => {
     const since = board.now;
     let answers = 0;
     while (!client.text.includes('connection: close')) {
-      client.send(get('/'));
+      client.send(browse('/'));
       board.run(100);
       assert.equal(client.text.split('hello').length - 1, ++answers);
     }
@@ -131,7 +137,7 @@ describe('stock firmware: one reader', () => {
     const client = connected(board);
     for (let n = 1; n <= 100; n++) {
       assert.equal(client.text.includes('connection: close'), false);
-      client.send(get(`/n/${n}.`));
+      client.send(browse(`/n/${n}.`));
       board.runUntil(() => client.text.endsWith(`\r\n\r\n${n}.`));
     }
     assert.equal(client.text.includes('connection: close'), true);
@@ -143,11 +149,11 @@ describe('stock firmware: one reader', () => {
   test('an answer up to the send buffer keeps the connection; a longer one seals and ends it', () => {
     const { board } = setUp({ firmware: 'stock' });
     const client = connected(board);
-    client.send(get('/medium'));
+    client.send(browse('/medium'));
     board.run(100);
     assert.equal(bodyOf(client), 'm'.repeat(9000));
     assert.equal(client.ended, false);
-    client.send(get('/big'));
+    client.send(browse('/big'));
     board.run(1000);
     assert.equal(client.text.endsWith('b'.repeat(60000)), true);
     assert.equal(client.ended, true);
@@ -208,7 +214,7 @@ describe('stock firmware: one reader', () => {
     const { board } = setUp({ firmware: 'stock' });
     const before = newcomer(board);
     const reader = connected(board);
-    reader.send(get('/n/reader'));
+    reader.send(browse('/n/reader'));
     board.run(20);
     const next = board.connect({ port: 80, delay: 0.4 });
     next.send(get('/n/next'));
@@ -219,14 +225,14 @@ describe('stock firmware: one reader', () => {
     board.check();
   });
 
-  test('a newcomer beside a busy reader gets 503 and retry-after', () => {
+  test('a newcomer beside a busy reader is ended at once, without a byte', () => {
     const { board } = setUp({ firmware: 'stock', options: { reserve: 1 } });
     const reader = connected(board);
     reader.send('GET /n/reader HTTP/1.1\r\n');
     board.run(20);
     const next = connected(board);
-    board.run(20);
-    assert.equal(next.text, 'HTTP/1.1 503 \r\nretry-after: 1\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n503');
+    board.run(5);
+    assert.deepEqual([next.text, next.ended, next.wasReset], ['', true, false]);
     reader.send('host: x\r\n\r\n');
     board.run(20);
     assert.equal(bodyOf(reader), 'reader');
@@ -252,7 +258,7 @@ describe('stock firmware: one reader', () => {
     const { board } = setUp({ firmware: 'stock' });
     for (let n = 0; n < 20; n++) {
       const client = connected(board, { autoClose: n % 3 > 0 });
-      client.send(get('/', n % 2 ? '' : 'connection: close\r\n'));
+      client.send(n % 2 ? browse('/') : get('/'));
       board.run(30);
       assert.equal(bodyOf(client), 'hello');
       client.end();
@@ -282,8 +288,11 @@ describe('stock firmware: one reader', () => {
       board.run(20);
     }
     const third = connected(board);
+    third.send(get('/'));
     board.run(20);
-    assert.equal(statusOf(third), '503');
+    assert.equal(third.text, FULL);
+    board.run(260); // it may be sending still
+    assert.deepEqual([third.ended, third.wasReset], [true, false]);
     board.check();
   });
 
@@ -387,8 +396,11 @@ describe('routed firmware', () => {
     connected(board);
     connected(board);
     const third = connected(board);
+    third.send(get('/'));
     board.run(20);
-    assert.equal(statusOf(third), '503');
+    assert.equal(third.text, FULL);
+    board.run(260); // it may be sending still
+    assert.deepEqual([third.ended, third.wasReset], [true, false]);
     board.check();
   });
 
@@ -426,7 +438,7 @@ for (const firmware of FIRMWARES) {
         const { board } = setUp({ firmware, options: { requestTimeoutSeconds: 0.5 }, board: { passMicros: 1000 } });
         const client = connected(board);
         if (idle && firmware === 'stock') {
-          client.send(get('/'));
+          client.send(browse('/'));
           board.run(20);
         }
         const before = client.text.length;
@@ -640,8 +652,254 @@ test('stock: a client that seemed dead for a moment, and leaves like any other, 
   board.run(100);
   // Connections are kept only where none is dead.
   const client = board.connect({ port: 80 });
-  client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  client.send(browse('/'));
   board.run(3500);
   assert.equal(client.text, 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n\r\nok');
   board.check();
 });
+
+describe('stock firmware: connections are kept for browsers only', () => {
+  const post = (n, headers = '') => `POST /echo HTTP/1.1\r\nhost: x\r\n${headers}content-length: ${`${n}.`.length}\r\n\r\n${n}.`;
+
+  test('who does not say that it is one is told to close, whatever it asks for', () => {
+    for (const agent of ['', 'user-agent: curl/8.5.0\r\n', 'user-agent: python-requests/2.31.0\r\n', 'user-agent: NotMozilla/5.0\r\n', 'x-agent: Mozilla/5.0\r\n', 'connection: keep-alive\r\n']) {
+      for (const request of [get('/', agent), get('/nowhere', agent), post(1, agent), get('/', agent).replace('GET', 'HEAD')]) {
+        const { board } = setUp({ firmware: 'stock' });
+        const client = connected(board);
+        client.send(request);
+        board.run(20);
+        assert.match(client.text, /\r\nconnection: close\r\n/, request);
+        assert.deepEqual([client.ended, client.wasReset], [true, false], request);
+        board.check();
+      }
+    }
+  });
+
+  test('browsers keep theirs, unless they say that they will not', () => {
+    for (const agent of [BROWSER, 'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0\r\n']) {
+      for (const request of [get('/', agent), get('/nowhere', agent), post(1, agent), get('/', agent).replace('GET', 'HEAD')]) {
+        const { board } = setUp({ firmware: 'stock' });
+        const client = connected(board);
+        client.send(request);
+        board.run(20);
+        assert.doesNotMatch(client.text, /connection: close/, request);
+        assert.equal(client.ended, false);
+        const before = client.text.length;
+        client.send(get('/n/last', `${agent}connection: close\r\n`));
+        board.run(20);
+        assert.match(client.text.slice(before), /\r\nconnection: close\r\n\r\nlast$/);
+        assert.equal(client.ended, true);
+        board.check();
+      }
+    }
+  });
+
+  test('a client that reuses its connection whenever it may, every 200 to 300 ms, loses nothing', () => {
+    const heard = [];
+    const { board } = serve({ firmware: 'stock', board: { passMicros: 1000 }, routes: (server) => {
+      server.route('/echo', 'POST', (path, query, headers, body) => { heard.push(Buffer.from(body).toString()); return body; });
+    } });
+    for (const delay of [0.5, 15]) {
+      let client;
+      for (let n = 200; n <= 300; n++) {
+        // As requests, aiohttp and fetch do: on the connection that they have, if nothing has told them that it ends.
+        if (!client || client.ended || client.state === 'closed' || /connection: close/.test(client.text)) client = board.connect({ port: 80, delay });
+        const before = client.text.length;
+        client.send(post(n));
+        board.runUntil(() => client.text.slice(before).endsWith(`\r\n\r\n${n}.`), 3000);
+        board.run(n);
+      }
+    }
+    const all = Array.from({ length: 101 }, (_, n) => `${200 + n}.`);
+    assert.deepEqual(heard, [...all, ...all]);
+    board.check();
+  });
+
+  test('six requests of one that is no browser, each on a connection of its own: none waits for the ones before', () => {
+    const { board } = setUp({ firmware: 'stock', board: { passMicros: 1000 } });
+    const clients = [...'abcdef'].map((name) => {
+      const client = board.connect({ port: 80, delay: 0.5 });
+      const since = board.now;
+      client.onData = () => { client.took = board.now - since; };
+      client.send(get(`/n/${name}`));
+      board.run(15);
+      return client;
+    });
+    board.run(100);
+    assert.deepEqual(clients.map(bodyOf), [...'abcdef']);
+    for (const { took } of clients) assert.ok(took < 50, `${took} ms`);
+    board.check();
+  });
+
+  test('no connection is kept while another that was ended waits for its client\'s FIN', () => {
+    const { board } = setUp({ firmware: 'stock' });
+    const lingering = connected(board, { autoClose: false });
+    lingering.send(get('/'));
+    board.run(50);
+    assert.equal(lingering.ended, true);
+    board.run(400);
+    const browser = connected(board);
+    browser.send(browse('/n/1'));
+    board.run(20);
+    assert.match(browser.text, /\r\nconnection: close\r\n\r\n1$/);
+    assert.equal(browser.ended, true);
+    lingering.end();
+    board.run(100);
+    const again = connected(board);
+    again.send(browse('/n/2'));
+    board.run(20);
+    assert.doesNotMatch(again.text, /connection: close/);
+    assert.equal(again.ended, false);
+    board.check();
+  });
+
+  test('they are kept again once nobody is waited for, whoever was turned away or has reset before', () => {
+    const { board } = serveWebSocket({ firmware: 'stock', board: { passMicros: 1000 }, routes: (server) => server.route('/', 'GET', () => 'hello') });
+    const reset = board.connect({ port: 80 }).send('GET');
+    board.run(30);
+    reset.reset();
+    board.run(30);
+    openPeer(board).polite(); // has its PCB now
+    board.run(500);
+    for (const request of ['', get('/'), get('/')]) { // at the socket's port; without waiting, as pages do
+      board.connect({ port: 81, delay: 0.5 }).send(request);
+      board.run(500);
+    }
+    board.run(25000);
+    for (let n = 0; n < 3; n++) {
+      const browser = connected(board);
+      browser.send(browse('/'));
+      board.run(20);
+      assert.equal(bodyOf(browser), 'hello');
+      assert.doesNotMatch(browser.text, /connection: close/);
+      browser.end();
+      board.run(50);
+    }
+    board.check();
+  });
+
+  test('five clients that leave their ended connections half open keep nobody out for long', () => {
+    const { board } = setUp({ firmware: 'stock', board: { passMicros: 1000 } });
+    for (let n = 0; n < 5; n++) {
+      const client = connected(board, { autoClose: false });
+      client.onEnd = () => board.global.setTimeout(() => client.end(), 2000); // as pools do, which look at a connection before they use it again
+      client.send(browse(`/n/${n}`));
+      board.run(400);
+      assert.equal(bodyOf(client), String(n));
+    }
+    const next = board.connect({ port: 80 });
+    const since = board.now;
+    next.send(get('/'));
+    board.runUntil(() => bodyOf(next) === 'hello', 20000);
+    assert.ok(board.now - since < 3100, `${board.now - since} ms`);
+    board.check();
+  });
+});
+
+for (const firmware of FIRMWARES) {
+  describe(`${firmware} firmware: something stays free`, () => {
+    /** A board whose streams never end, which any number of sockets may ask for; its firmware is known. */
+    const setUpStreams = (options) => {
+      const set = serveWebSocket({ firmware, options, board: { passMicros: 500 }, routes: (server, { Response }) => {
+        server.route('/', 'GET', () => 'hello');
+        server.route('/n/(.*)', 'GET', (path, query, headers, body, match) => match[1]);
+        server.route('/events', 'GET', () => new Response({ next: () => ({ done: false, value: undefined }) }, 200, 'text/event-stream'));
+        server.route('/slow', 'GET', () => ({ next: () => ({ done: false }) }));
+      } });
+      const first = connected(set.board);
+      first.send(get('/'));
+      set.board.run(100);
+      return set;
+    };
+    const stream = (board) => {
+      const client = connected(board);
+      client.send(get('/events'));
+      board.runUntil(() => client.text, 12000);
+      return client;
+    };
+    /** Pages are answered, one after the other. */
+    const assertPages = (board, count = 10) => {
+      for (let n = 0; n < count; n++) {
+        const client = connected(board);
+        client.send(n % 2 ? get(`/n/${n}`) : browse(`/n/${n}`));
+        board.run(20);
+        assert.equal(bodyOf(client), String(n));
+        client.end();
+        board.run(10);
+      }
+    };
+
+    test('four event streams are open, a fifth is told 503 and to come back, and pages go on', () => {
+      const { board } = setUpStreams();
+      const streams = [1, 2, 3, 4].map(() => stream(board));
+      assert.deepEqual(streams.map(statusOf), ['200', '200', '200', '200']);
+      for (let n = 0; n < 3; n++) {
+        const fifth = stream(board);
+        board.run(20);
+        assert.equal(fifth.text, FULL);
+        assert.deepEqual([fifth.ended, fifth.wasReset], [true, false]);
+        assertPages(board);
+      }
+      assert.deepEqual(streams.map(({ state, ended }) => [state, ended]), Array(4).fill(['open', false]));
+      streams[2].end();
+      board.run(100);
+      assert.equal(statusOf(stream(board)), '200');
+      assert.equal(stream(board).text, FULL);
+      board.check();
+    });
+
+    test('three sockets and one event stream are open, another of either is told 503, and pages go on', () => {
+      const { board } = setUpStreams({ sockets: 4 });
+      const peers = [81, 82, 83].map((port) => openPeer(board, { port }).polite());
+      const open = stream(board);
+      assert.equal(statusOf(open), '200');
+      for (let n = 0; n < 3; n++) {
+        const another = stream(board);
+        board.run(20);
+        assert.equal(another.text, FULL);
+        const peer = new Peer(board, { port: 84 });
+        board.runUntil(() => peer.answered, 5000);
+        board.run(20);
+        assert.equal(peer.client.text, FULL);
+        assert.equal(peer.client.ended, true);
+        assertPages(board);
+      }
+      assert.equal(peers.some((peer) => peer.over) || open.ended, false);
+      peers[1].close();
+      board.runUntil(() => peers[1].over);
+      board.run(100);
+      openPeer(board, { port: 84 });
+      assert.equal(stream(board).text, FULL);
+      board.check();
+    });
+
+    test('four sockets are open: pages go on, and an event stream is told 503', () => {
+      const { board } = setUpStreams({ sockets: 4 });
+      const peers = [81, 82, 83, 84].map((port) => openPeer(board, { port }).polite());
+      assert.equal(stream(board).text, FULL);
+      assertPages(board);
+      for (const peer of peers) assert.equal(peer.over, false);
+      board.check();
+    });
+
+    test('their number follows from maxParallelConnections, and that from reserve', () => {
+      for (const [options, count] of [[{ maxParallelConnections: 2 }, 1], [{ maxParallelConnections: 4 }, 3], [{ reserve: 1 }, 3], [{ reserve: 2 }, 2], [{ reserve: 1, maxParallelConnections: 3 }, 2]]) {
+        const { board } = setUpStreams(options);
+        for (let n = 0; n < count; n++) assert.equal(statusOf(stream(board)), '200', JSON.stringify(options));
+        assert.equal(stream(board).text, FULL, JSON.stringify(options));
+        assertPages(board);
+        board.check();
+      }
+    });
+
+    test('answers of known length are no streams: beside four slow ones the fifth client is answered', () => {
+      const { board } = setUpStreams();
+      for (let n = 0; n < 4; n++) {
+        connected(board).send(get('/slow'));
+        board.run(20);
+      }
+      assertPages(board);
+      board.check();
+    });
+  });
+}

@@ -53,17 +53,21 @@ for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
     });
     const url = (path) => site.url + path;
 
-    // Where the board can be told whose bytes are whose, nothing is gained by keeping a connection.
-    const kept = firmware === 'stock' ? '' : 'connection: close\r\n';
+    const CLOSE = 'connection: close\r\n';
+    const asBrowser = ['-A', 'Mozilla/5.0 (X11; Linux x86_64)'];
     const PLAIN = 'content-type: text/plain; charset=utf-8\r\n';
-    const answer = (status, headers, body, connection = kept) => `HTTP/1.1 ${status} \r\n${headers}content-length: ${body.length}\r\n${connection}\r\n${body}`;
+    const answer = (status, headers, body, connection = CLOSE) => `HTTP/1.1 ${status} \r\n${headers}content-length: ${body.length}\r\n${connection}\r\n${body}`;
 
     test('GET', async () => {
       assert.equal(await output(['-i', url('/')]), answer(200, PLAIN, 'Hello'));
     });
 
+    test(`GET as a browser does it: its connection ${firmware === 'stock' ? 'is kept' : 'ends, as nothing would be gained by keeping it'}`, async () => {
+      assert.equal(await output(['-i', ...asBrowser, url('/')]), answer(200, PLAIN, 'Hello', firmware === 'stock' ? '' : CLOSE));
+    });
+
     test('GET with HTTP/1.0', async () => {
-      assert.equal(await output(['-i', '--http1.0', url('/')]), answer(200, PLAIN, 'Hello', 'connection: close\r\n'));
+      assert.equal(await output(['-i', '--http1.0', url('/')]), answer(200, PLAIN, 'Hello'));
     });
 
     test('HEAD gets the head of GET', async () => {
@@ -81,7 +85,7 @@ for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
     });
 
     test('204 for nothing', async () => {
-      assert.equal(await output(['-i', url('/nothing')]), `HTTP/1.1 204 \r\n${kept}\r\n`);
+      assert.equal(await output(['-i', url('/nothing')]), `HTTP/1.1 204 \r\n${CLOSE}\r\n`);
     });
 
     test('POST: the body comes back, every byte of it', async () => {
@@ -113,19 +117,18 @@ for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
       const body = LONG.slice(0, 16000);
       const sent = await output(['-i', '-H', 'Expect: 100-continue', '--expect100-timeout', '20', '--data-binary', '@-', url('/echo')], body);
       const head = 'HTTP/1.1 100 Continue\r\n\r\n';
-      // An answer that does not fit into the send buffer at once is the last one.
-      assert.equal(sent, head + answer(200, 'content-type: application/octet-stream\r\n', body, 'connection: close\r\n'));
+      assert.equal(sent, head + answer(200, 'content-type: application/octet-stream\r\n', body));
     });
 
     test('413 for a body that is too large, before it is sent', async () => {
       const args = ['-i', '-H', 'Expect: 100-continue', '--expect100-timeout', '20', '--data-binary', '@-', '-w', '%{size_upload}', url('/echo')];
-      assert.equal(await output(args, 'x'.repeat(16385)), answer(413, PLAIN, '413', 'connection: close\r\n') + '0');
+      assert.equal(await output(args, 'x'.repeat(16385)), answer(413, PLAIN, '413') + '0');
     });
 
     for (const size of [16385, 300000, 3000000]) {
       test(`413 for a client that goes on sending all of ${size} bytes`, async () => {
         const sent = await output(['-i', '-H', 'Expect:', '--data-binary', '@-', url('/echo')], 'x'.repeat(size));
-        assert.equal(sent, answer(413, PLAIN, '413', 'connection: close\r\n'));
+        assert.equal(sent, answer(413, PLAIN, '413'));
       });
     }
 
@@ -136,18 +139,18 @@ for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
 
     test('501 for a body of unknown length', async () => {
       const sent = await output(['-i', '-H', 'Transfer-Encoding: chunked', '--data-binary', '@-', url('/echo')], 'abc');
-      assert.equal(sent, answer(501, PLAIN, '501', 'connection: close\r\n'));
+      assert.equal(sent, answer(501, PLAIN, '501'));
     });
 
     test('414 and 431 for heads that are too long', async () => {
-      assert.equal(await output(['-i', url(`/${'p'.repeat(3000)}`)]), answer(414, PLAIN, '414', 'connection: close\r\n'));
-      assert.equal(await output(['-i', '-H', `X-Long: ${'h'.repeat(5000)}`, url('/')]), answer(431, PLAIN, '431', 'connection: close\r\n'));
+      assert.equal(await output(['-i', url(`/${'p'.repeat(3000)}`)]), answer(414, PLAIN, '414'));
+      assert.equal(await output(['-i', '-H', `X-Long: ${'h'.repeat(5000)}`, url('/')]), answer(431, PLAIN, '431'));
     });
 
     test('a path in UTF-8, decoded for the route and the handler', async () => {
       const { stdout } = await curl([url('/gr%C3%BC%C3%9Fe/%E2%82%AC%20%F0%9F%91%8B')]);
       assert.equal(stdout, utf8('grüße, € 👋!'));
-      assert.equal(await output(['-i', url('/gr%FC%DFe/x')]), answer(400, PLAIN, '400', 'connection: close\r\n'));
+      assert.equal(await output(['-i', url('/gr%FC%DFe/x')]), answer(400, PLAIN, '400'));
     });
 
     test('a query, as it came and decoded', async () => {
@@ -155,9 +158,9 @@ for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
       assert.equal(await output(['-G', '--data-urlencode', 'q=1 + 1 = 2, ä', url('/decoded')]), utf8('1 + 1 = 2, ä'));
     });
 
-    test('an answer that is larger than the send buffer', async () => {
+    test('an answer that is larger than the send buffer, which is the last one even for a browser', async () => {
       assert.ok(LONG.length > 2 * 11680);
-      assert.equal(await output(['-i', url('/long')]), answer(200, PLAIN, LONG, 'connection: close\r\n'));
+      for (const agent of [[], asBrowser]) assert.equal(await output(['-i', ...agent, url('/long')]), answer(200, PLAIN, LONG));
     });
 
     test('an answer that comes piece by piece, and one that comes late', async () => {
@@ -165,10 +168,10 @@ for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
       assert.equal(await output([url('/late')]), 'late');
     });
 
-    test(`three requests use ${firmware === 'stock' ? 'one connection' : 'one connection each'}`, async () => {
-      const count = ['-w', ' %{num_connects}\n'];
-      const sent = await output([...count, url('/query?1'), url('/query?2'), url('/query?3')]);
-      assert.equal(sent, firmware === 'stock' ? '1 1\n2 0\n3 0\n' : '1 1\n2 1\n3 1\n');
+    test(`three requests use one connection each, a browser's ${firmware === 'stock' ? 'use one' : 'do, too'}`, async () => {
+      const three = ['-w', ' %{num_connects}\n', url('/query?1'), url('/query?2'), url('/query?3')];
+      assert.equal(await output(three), '1 1\n2 1\n3 1\n');
+      assert.equal(await output([...asBrowser, ...three]), firmware === 'stock' ? '1 1\n2 0\n3 0\n' : '1 1\n2 1\n3 1\n');
     });
 
     test('ten requests, three at a time', async () => {

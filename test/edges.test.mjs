@@ -2,11 +2,10 @@
 // clients that leave at that moment, limits of one beside those of others.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { play } from './fuzz.mjs';
-import { FIRMWARES } from './support/serve.mjs';
+import { BROWSER, FIRMWARES } from './support/serve.mjs';
 import { BINARY, bytes, CLOSE, frame, openPeer, serveWebSocket, TEXT } from './support/websocket.mjs';
 
-const get = (path) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+const get = (path) => `GET ${path} HTTP/1.1\r\nhost: x\r\n${BROWSER}\r\n`;
 const head = (length) => `POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`;
 const bodyOf = (client) => client.text.slice(client.text.indexOf('\r\n\r\n') + 4);
 function stock() {
@@ -219,20 +218,3 @@ for (const firmware of FIRMWARES) {
     });
   });
 }
-
-test('segments that wait for a socket that is gone are too many for it', () => {
-  const client = { delay: 0.4, loss: 0, autoClose: true, window: 65535, segment: 1460 };
-  const text = { wait: 0, what: 'frame', opcode: 1, fin: false, part: null, gap: 0 };
-  play({
-    firmware: 'stock', passMicros: 1000, seed: 0, mergedReads: false, reserve: 0, parallel: 5,
-    clients: [
-      { ...client, wait: 0, things: [{ wait: 0, what: 'upgrade', kind: 'throwsLater' }] },
-      { ...client, wait: 0, things: [
-        { wait: 0, what: 'upgrade', kind: 'echo' },
-        { ...text, size: 270, times: 30, spoil: { at: 2, bits: 112 }, cuts: [0] },
-        { ...text, size: 8274, times: 3, spoil: null, cuts: [477] },
-      ] },
-      { ...client, wait: 260, things: [] },
-    ],
-  }, { strict: false });
-});

@@ -29,6 +29,7 @@ const EXPECTED = [
   `HTTP/1.1 200 |${HEAD}content-length: 4|connection: close||a b!`,
   `HTTP/1.1 400 |${HEAD}content-length: 3|connection: close||400`,
   `HTTP/1.1 405 |allow: POST|${HEAD}content-length: 3||405`,
+  `HTTP/1.1 421 |${HEAD}content-length: 10|connection: close||81, 82, 83`,
   'HTTP/1.1 101 |upgrade: websocket|connection: Upgrade|sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=||',
   '\\x81\\x6Hello!',
   '\\x8a\\x1p\\x81\\x5\\xe2\\x82\\xace!',

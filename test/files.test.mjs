@@ -1,7 +1,7 @@
 // FileResponse: what goes out, and that no file stays open.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exchange, FIRMWARES, serve } from './support/serve.mjs';
+import { BROWSER, exchange, FIRMWARES, serve } from './support/serve.mjs';
 
 const get = (path, headers = '') => `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
 const bodyOf = (client) => client.text.slice(client.text.indexOf('\r\n\r\n') + 4);
@@ -39,7 +39,7 @@ function setUp(firmware, files = FILES) {
 }
 
 for (const firmware of FIRMWARES) {
-  const close = firmware === 'routed' ? 'connection: close\r\n' : '';
+  const close = 'connection: close\r\n';
   const ask = (request, files) => {
     const { board } = setUp(firmware, files);
     const client = exchange(board, [request], 70000, { ms: 300 });
@@ -207,7 +207,7 @@ for (const firmware of FIRMWARES) {
 
 test('stock: small files keep the connection', () => {
   const { board } = setUp('stock');
-  const client = exchange(board, [get('/www/index.html') + get('/www/small.bin') + get('/')], 5200, { ms: 200 });
+  const client = exchange(board, [get('/www/index.html', BROWSER) + get('/www/small.bin', BROWSER) + get('/', BROWSER)], 5200, { ms: 200 });
   assert.equal(client.text.endsWith('hello'), true);
   assert.equal(client.text.includes('connection: close'), false);
   board.check();

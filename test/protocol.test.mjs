@@ -1,7 +1,7 @@
 // What each request gets, in literal bytes: at once, byte by byte and cut in two at every point, on both firmwares.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deliveries, exchange, FIRMWARES, serve, utf8 } from './support/serve.mjs';
+import { BROWSER, deliveries, exchange, FIRMWARES, serve, utf8 } from './support/serve.mjs';
 
 function routes(server, { Response }) {
   server.route('/', 'GET', () => 'hello');
@@ -35,7 +35,8 @@ function routes(server, { Response }) {
 }
 
 const TEXT = 'content-type: text/plain; charset=utf-8\r\n';
-/** {close} stands for the header of an answer that ends the connection, which on routed firmware is every one. */
+const CLOSE = 'connection: close\r\n';
+/** {close} stands for the header of an answer that ends the connection, which is every one but to a browser on stock firmware. */
 const ok = (body, type = TEXT) => `HTTP/1.1 200 \r\n${type}content-length: ${body.length}\r\n{close}\r\n${body}`;
 const error = (status) => `HTTP/1.1 ${status} \r\n${TEXT}content-length: 3\r\n{close}\r\n${status}`;
 /** An answer to what is no whole request ends the connection on any firmware. */
@@ -56,6 +57,7 @@ const headerLines = (bytes) => {
 };
 const ALL_BYTES = String.fromCharCode(...Array(256).keys());
 
+/** [what it is, the request, the answer, `last`: the connection ends with it anyway, `whole`: there is no room for another header]. */
 const TABLE = [
   ['GET', get('/'), ok('hello')],
   ['HEAD has the head of GET and no body', 'HEAD /html HTTP/1.1\r\nhost: x\r\n\r\n',
@@ -78,7 +80,7 @@ const TABLE = [
   ['a body', post('name=value'), echoed('name=value')],
   ['an empty body', post(''), echoed('')],
   ['a body of all bytes', post(ALL_BYTES), echoed(ALL_BYTES)],
-  ['a body of exactly maxBodyBytes', post(fill(16384)), echoed(fill(16384)), { stock: 'close' }],
+  ['a body of exactly maxBodyBytes', post(fill(16384)), echoed(fill(16384)), { last: true }],
   ['the method chooses between routes of one path', post('123').replace('POST', 'PUT'), ok('put 3')],
   ['path, query, groups', get('/args/abc/d/e?x=%20&y'), ok('/args/abc/d/e|x=%20&y|0|abc|d/e')],
   ['the path is decoded once', get('/args/a/%C3%A4+%2520%2F?%41'), ok(utf8('/args/a/ä+%20/|%41|0|a|ä+%20/'))],
@@ -87,15 +89,15 @@ const TABLE = [
   ['header names in any case, values trimmed', get('/header/x-a', 'X-A:  \t b c\t \r\n'), ok('b c')],
   ['repeated headers are joined', get('/header/x-a', 'X-A: 1\r\nx-b: 2\r\nx-a: 3\r\n'), ok('1, 3')],
   ['headers named like properties of Object', get('/names', 'constructor: a\r\n__proto__: b\r\ntoString: c\r\n'),
-    ok('host constructor __proto__ tostring')],
+    ok('host constructor __proto__ tostring'), { whole: true }],
   ['a header that was not sent', get('/header/constructor'), ok('undefined')],
   ['a header value of Latin-1', get('/header/x-a', 'x-a: \xe9\r\n'), ok(utf8('é'))],
   ['an empty header value', get('/header/x-a', 'x-a:\r\n'), ok('')],
   ['an empty host', 'GET / HTTP/1.1\r\nhost:\r\n\r\n', ok('hello')],
   ['empty lines before the request', `\r\n\r\n${get('/')}`, ok('hello')],
-  ['HTTP/1.0 needs no host, and is closed', 'GET / HTTP/1.0\r\n\r\n', ok('hello'), { stock: 'close' }],
+  ['HTTP/1.0 needs no host, and is closed', 'GET / HTTP/1.0\r\n\r\n', ok('hello'), { last: true }],
   ['a minor version to come', 'GET / HTTP/1.9\r\nhost: x\r\n\r\n', ok('hello')],
-  ['connection: close', get('/', 'Connection: Close\r\n'), ok('hello'), { stock: 'close' }],
+  ['connection: close', get('/', 'Connection: Close\r\n'), ok('hello'), { last: true }],
 
   ['an unknown path', get('/nowhere'), error(404)],
   ['a path is matched whole', get('/html/'), error(404)],
@@ -126,10 +128,10 @@ const TABLE = [
   ['a request line of maxRequestLineSize', get(`/args/a/${fill(2048 - 21)}`), ok(`/args/a/${fill(2027)}||0|a|${fill(2027)}`)],
   ['a request line above it', get(`/args/a/${fill(2049 - 21)}`), refusal(414)],
   ['a request line that does not end', `GET /${fill(3000)}`, refusal(414)],
-  ['header lines of maxHeaderBytes', `GET / HTTP/1.1\r\n${headerLines(4096)}\r\n`, ok('hello')],
+  ['header lines of maxHeaderBytes', `GET / HTTP/1.1\r\n${headerLines(4096)}\r\n`, ok('hello'), { whole: true }],
   ['header lines above it', `GET / HTTP/1.1\r\n${headerLines(4097)}\r\n`, refusal(431)],
   ['a header that does not end', `GET / HTTP/1.1\r\na: ${fill(5000)}`, refusal(431)],
-  ['maxHeaderCount headers', get('/', 'a: b\r\n'.repeat(49)), ok('hello')],
+  ['maxHeaderCount headers', get('/', 'a: b\r\n'.repeat(49)), ok('hello'), { whole: true }],
   ['one header more', get('/', 'a: b\r\n'.repeat(50)), refusal(431)],
   ['a body above maxBodyBytes', `POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 16385\r\n\r\n`, refusal(413)],
   ['a length without end', `POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: ${'9'.repeat(400)}\r\n\r\n`, refusal(413)],
@@ -140,33 +142,39 @@ const TABLE = [
   ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', refusal(505)],
 ];
 
+/** However it comes. */
+function assertAnswer(firmware, request, expected) {
+  for (const { how, pieces } of deliveries(request)) {
+    // A new board each time: nothing of one exchange can hide in the next.
+    const { board } = serve({ firmware, routes });
+    const client = exchange(board, pieces, expected.length);
+    assert.equal(client.text, expected, how);
+    assert.equal(client.wasReset, false, how);
+    board.check();
+  }
+}
+
 for (const firmware of FIRMWARES) {
-  for (const [name, request, expectation, { [firmware]: always } = {}] of TABLE) {
+  for (const [name, request, expectation, { last = false, whole = false } = {}] of TABLE) {
     test(`${firmware}: ${name}`, () => {
-      const close = firmware === 'routed' || always === 'close' ? 'connection: close\r\n' : '';
-      const expected = expectation.replace('{close}', close);
-      for (const { how, pieces } of deliveries(request)) {
-        // A new board each time: nothing of one exchange can hide in the next.
-        const { board } = serve({ firmware, routes });
-        const client = exchange(board, pieces, expected.length);
-        assert.equal(client.text, expected, how);
-        assert.equal(client.wasReset, false, how);
-        board.check();
-      }
+      assertAnswer(firmware, request, expectation.replace('{close}', CLOSE));
+    });
+    if (firmware === 'routed' || whole || !expectation.includes('{close}')) continue;
+    test(`${firmware}: ${name}, asked for by a browser`, () => {
+      const [line] = /^[\r\n]*.*\r\n/.exec(request);
+      assertAnswer(firmware, `${line}${BROWSER}${request.slice(line.length)}`, expectation.replace('{close}', last ? CLOSE : ''));
     });
   }
 }
 
 for (const firmware of FIRMWARES) {
-  const close = firmware === 'routed' ? 'connection: close\r\n' : '';
-
   test(`${firmware}: Expect: 100-continue gets its 100 before the body is sent`, () => {
     const { board } = serve({ firmware, routes });
     const client = exchange(board, ['POST /echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n'], 25);
     assert.equal(client.text, 'HTTP/1.1 100 Continue\r\n\r\n');
     client.send('abc');
     board.run(50);
-    assert.equal(client.text, 'HTTP/1.1 100 Continue\r\n\r\n' + echoed('abc').replace('{close}', close));
+    assert.equal(client.text, 'HTTP/1.1 100 Continue\r\n\r\n' + echoed('abc').replace('{close}', CLOSE));
     board.check();
   });
 
@@ -180,7 +188,7 @@ for (const firmware of FIRMWARES) {
   test(`${firmware}: with debug, a handler's error is told and logged`, () => {
     const { board } = serve({ firmware, routes, options: { debug: true } });
     const client = exchange(board, [get('/throws')], 100);
-    assert.equal(client.text, `HTTP/1.1 500 \r\n${TEXT}content-length: 13\r\n${close}\r\nError: secret`);
+    assert.equal(client.text, `HTTP/1.1 500 \r\n${TEXT}content-length: 13\r\n${CLOSE}\r\nError: secret`);
     assert.match(board.console.map(({ text }) => text).join('\n'), /secret/);
     board.check();
   });
@@ -214,9 +222,9 @@ for (const firmware of FIRMWARES) {
 }
 
 test('stock: requests on one connection are answered in order, however they come', () => {
-  const requests = get('/') + post('first') + get('/nowhere') + get('/html') + get('/', 'connection: close\r\n');
+  const requests = get('/', BROWSER) + post('first', BROWSER) + get('/nowhere', BROWSER) + get('/html', BROWSER) + get('/', BROWSER + CLOSE);
   const expected = (ok('hello') + echoed('first') + error(404) + ok('<p>hi', 'content-type: text/html; charset=utf-8\r\n')).replaceAll('{close}', '')
-    + ok('hello').replace('{close}', 'connection: close\r\n');
+    + ok('hello').replace('{close}', CLOSE);
   for (const { how, pieces } of deliveries(requests)) {
     const { board } = serve({ firmware: 'stock', routes });
     const client = exchange(board, pieces, expected.length);
@@ -226,10 +234,12 @@ test('stock: requests on one connection are answered in order, however they come
   }
 });
 
-test('routed: what follows a request is ignored', () => {
-  const { board } = serve({ firmware: 'routed', routes });
-  const client = exchange(board, [get('/') + get('/html')], 1000, { ms: 100 });
-  assert.equal(client.text, ok('hello').replace('{close}', 'connection: close\r\n'));
-  assert.equal(client.ended, true);
-  board.check();
-});
+for (const [firmware, agent] of [['stock', ''], ['routed', ''], ['routed', BROWSER]]) {
+  test(`${firmware}: what follows a request${agent && ' of a browser'} is ignored where the connection ends with its answer`, () => {
+    const { board } = serve({ firmware, routes });
+    const client = exchange(board, [get('/', agent) + get('/html', agent)], 1000, { ms: 100 });
+    assert.equal(client.text, ok('hello').replace('{close}', CLOSE));
+    assert.equal(client.ended, true);
+    board.check();
+  });
+}

@@ -1,11 +1,11 @@
 // A thousand clients that reset their connection, at every moment at which that is possible, with good ones in between. The driver does
-// not tell of a reset; all that is done to the dead connection afterwards may hit the next client.
+// not tell of a reset; all that is done to the dead connection afterwards may hit the next client. And its number stays in use, of sixteen.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from './board/random.mjs';
-import { FIRMWARES } from './support/serve.mjs';
+import { BROWSER, FIRMWARES } from './support/serve.mjs';
 import { askUntilAnswered, idOf, idsIn, keepTwinsApart, Visitor } from './support/strangers.mjs';
-import { BINARY, frame, handshake, serveWebSocket, TEXT } from './support/websocket.mjs';
+import { BINARY, frame, handshake, openPatiently, serveWebSocket, TEXT } from './support/websocket.mjs';
 
 const SEED = Number(process.env.SEED) || 1;
 const COUNT = 1000;
@@ -118,3 +118,119 @@ for (const firmware of FIRMWARES) {
     board.check();
   });
 }
+
+/** What else comes to the board while four sockets are open; each has one PCB for all that. */
+const disturbances = {
+  'a reset in a request': (client) => client.send('GET /value/x HT'),
+  'a reset in an answer': (client) => client.send(get('/big/x')),
+  'a reset without a byte': () => {},
+  'a reset between two requests': (client) => client.send(get('/value/x', BROWSER)),
+  'a reset in a stream': (client) => client.send(get('/stream/x')),
+};
+
+for (const firmware of FIRMWARES) {
+  test(`${firmware}: with four sockets open, pages and resets for half an hour, a client can always be accepted (seed ${SEED})`, (context) => {
+    const { board } = serveWebSocket({
+      firmware,
+      options: { sockets: 4, pingSeconds: 5 },
+      board: { passMicros: 2000, seed: SEED },
+      handler: (path, headers, ws, query) => { ws.onmessage = (message) => { ws.send(`<${query} ${message}>`); }; },
+      routes: (server, { Response }) => {
+        server.route('/value/(\\w+)', 'GET', (path, query, headers, body, match) => `<${match[1]}>`);
+        server.route('/big/(\\w+)', 'GET', () => 'b'.repeat(30000));
+        server.route('/stream/(\\w+)', 'GET', () => new Response(never()));
+      },
+    });
+    keepTwinsApart(board);
+    // Of a client that could get no number nobody is told, and it is reset.
+    const { driver } = board;
+    const { accepted } = driver;
+    let refused = 0;
+    let most = 0;
+    driver.accepted = (server, pcb) => {
+      const error = accepted.call(driver, server, pcb);
+      if (error) refused++;
+      most = Math.max(most, board.vitals().fds);
+      return error;
+    };
+    const random = seededRandom(SEED);
+    const under = (n) => Math.floor(random() * n);
+    const talkers = [81, 82, 83, 84].map((port) => {
+      const before = board.connect({ port: 80 }); // the socket gets the PCB of one that has reset
+      board.run(20);
+      before.reset();
+      board.run(20);
+      return { peer: openPatiently(board, { port, path: `/ws?${port}` }).polite(), port, sent: 0 };
+    });
+    const pages = [];
+    const leaving = [];
+    const names = Object.keys(disturbances);
+    const end = board.now + 30 * 60000;
+    for (let n = 0, next = 0; board.now < end; board.pass()) {
+      for (const one of leaving.splice(0)) {
+        if (board.now < one.resetAt) leaving.push(one);
+        else one.client.reset();
+      }
+      for (const page of pages) if (page.answeredAt === undefined) page.look();
+      if (board.now < next) continue;
+      next = board.now + under(1000);
+      n++;
+      const talker = talkers[under(4)];
+      talker.peer.text(String(talker.sent++));
+      if (n % 3 === 0) {
+        pages.push(new Visitor(board, idOf(n), { delay: 1 + under(10), autoClose: n % 60 > 0 })); // now and then one that never ends its connection
+      } else if (n % 10 === 1) {
+        leaving.push({ client: board.connect({ port: 81 + under(4) }).send(handshake()), resetAt: board.now + under(50) }); // at a port that is taken
+      } else {
+        const client = board.connect({ port: 80, delay: 0.5 + under(5) });
+        disturbances[names[n % names.length]](client);
+        const one = { client, resetAt: board.now + 20000 };
+        client.onConnect = () => { one.resetAt = board.now + under(60); };
+        leaving.push(one);
+      }
+    }
+    board.runUntil(() => pages.every((page) => page.look()), 120000);
+    context.diagnostic(`${pages.length} pages, at most ${most} fds in use; ${JSON.stringify(board.vitals())}`);
+    assert.equal(refused, 0);
+    assert.deepEqual(pages.flatMap(({ foreign }) => foreign), []);
+    for (const { peer, port, sent } of talkers) {
+      assert.deepEqual(peer.messages, Array.from({ length: sent }, (_, k) => `<${port} ${k}>`));
+      assert.equal(peer.over, false);
+    }
+    assert.equal(board.vitals().misdirected, 0);
+    board.check();
+  });
+}
+
+test('stock: sockets that have the PCBs of clients that had reset keep nobody out, however many resets come before and after them', () => {
+  for (const before of [0, 1, 2, 3]) {
+    for (const between of [0, 1, 2, 3]) {
+      for (const after of [0, 1, 2, 3]) {
+        const { board } = serveWebSocket({ firmware: 'stock', board: { passMicros: 1000 }, routes: (server) => {
+          server.route('/value/(\\w+)', 'GET', (path, query, headers, body, match) => `<${match[1]}>`);
+          server.route('/never', 'GET', never);
+        } });
+        /** So many at the same time, and all of them reset. */
+        const reset = (count) => {
+          const clients = Array.from({ length: count }, () => {
+            const client = board.connect({ port: 80, delay: 0.5 }).send(get('/never'));
+            board.run(400);
+            return client;
+          });
+          for (const client of clients) client.reset();
+          board.run(400);
+        };
+        reset(before);
+        const first = openPatiently(board, { port: 81 }).polite();
+        reset(between);
+        const second = openPatiently(board, { port: 82 }).polite();
+        reset(after);
+        const good = new Visitor(board, idOf(1));
+        board.runUntil(() => good.look(), 20000);
+        assert.ok(good.waited < 5000, `${good.waited} ms behind ${before}, ${between} and ${after} resets`);
+        assert.deepEqual([first.over, second.over], [false, false]);
+        board.check();
+      }
+    }
+  }
+});

@@ -41,7 +41,7 @@ describe('resets', () => {
   };
   for (const firmware of FIRMWARES) {
     for (const [how, reset] of Object.entries(ways)) {
-      test(`${firmware}: sixty in a row ${how}; the next client may be told to come back, then everybody is served`, () => {
+      test(`${firmware}: sixty in a row ${how}; the next client may be turned away, then everybody is served`, () => {
         const { board } = serve({ firmware, routes });
         for (let n = 0; n < 60; n++) {
           const client = board.connect({ port: 80 });
@@ -49,7 +49,7 @@ describe('resets', () => {
           if (client.state === 'open') reset(board, client);
           board.run(20);
         }
-        assert.match(ask(board), /^(hello|503)$/);
+        assert.match(ask(board), /^(hello)?$/);
         for (let n = 0; n < 20; n++) assert.equal(ask(board, '/', { closesFirst: n % 2 === 0 }), 'hello', `client ${n}`);
         assert.equal(board.vitals().misdirected, 0);
         board.check();

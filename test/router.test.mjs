@@ -93,12 +93,12 @@ for (const firmware of FIRMWARES) {
 test('start() throws when Wi-Fi is not connected, and when the port is in use', () => {
   const off = new Board({ wifi: 'off' });
   const { Server: Offline } = loadLibrary(off);
-  assert.throws(() => new Offline().start(80), /WiFi is not connected/);
+  assert.throws(() => new Offline().start(80), /^Error: Port 80: no Wi-Fi/);
 
   const board = new Board();
   const { Server } = loadLibrary(board);
   new Server().start(80);
-  assert.throws(() => new Server().start(80), /^Error: Port 80 is in use$/);
+  assert.throws(() => new Server().start(80), /^Error: Port 80: in use$/);
   assert.equal(board.vitals().fds, 1);
   board.check();
 });

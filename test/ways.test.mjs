@@ -55,7 +55,7 @@ function assertServes(code, { files = {}, webSocket = false, firmware = FIRMWARE
 
 /** RFC 6455's own example of a handshake, and a message of two letters, masked with zeros. */
 function assertTalks(board) {
-  const client = board.connect();
+  const client = board.connect({ port: 81 });
   client.send('GET /ws HTTP/1.1\r\nHost: board\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
     + 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
   board.runUntil(() => client.text.endsWith('\r\n\r\n'));

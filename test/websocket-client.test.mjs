@@ -10,6 +10,8 @@ import { FIRMWARES, loadLibrary, loadWebSocket } from './support/serve.mjs';
 
 const SEED = Number(process.env.SEED) || Date.now() % 1e9;
 
+const SOCKET_PORTS = [81, 82, 83];
+
 /** A board on 127.0.0.1 whose /echo answers all it gets, and does what it is told in a message that begins with "!". */
 async function goLive(firmware, options) {
   const board = new Board({ firmware, network: 'node' });
@@ -37,8 +39,9 @@ async function goLive(firmware, options) {
   server.route('/page', 'GET', () => 'page');
   server.listen(80);
   await board.start();
-  const port = await board.listening;
-  return { board, sockets, port, url: `ws://127.0.0.1:${port}/echo` };
+  const [port, ...others] = await Promise.all([80, ...SOCKET_PORTS].map((each) => board.network.realPort(each)));
+  const urls = others.map((each) => `ws://127.0.0.1:${each}/echo`);
+  return { board, sockets, port, urls, url: urls[0] };
 }
 
 /** A client, and all that it sees. */
@@ -188,6 +191,22 @@ for (const firmware of FIRMWARES) {
       assert.equal(await refused(site.url.replace('echo', 'page')), 'Unexpected server response: 404');
       assert.equal(await refused(site.url, { origin: 'http://evil' }), 'Unexpected server response: 403');
       assert.equal(await refused(site.url, { protocolVersion: 8 }), 'Unexpected server response: 426');
+      if (firmware === 'stock') assert.equal(await refused(`ws://127.0.0.1:${site.port}/echo`), 'Unexpected server response: 421');
+    });
+
+    test(`${firmware === 'stock' ? 'three clients, each at its port,' : 'four clients'} side by side`, async () => {
+      const urls = firmware === 'stock' ? site.urls : [`ws://127.0.0.1:${site.port}/echo`, site.urls[0], site.urls[0], site.urls[2]];
+      const peers = urls.map((url) => connect(url));
+      await Promise.all(peers.map((peer) => peer.open));
+      const talks = await Promise.all(peers.map((peer, n) => {
+        const random = seededRandom(SEED * 7 + n);
+        return converse(peer, (count) => Math.floor(random() * count), 15, 1000); // all of them together may make the board hold 48 KB
+      }));
+      peers.forEach((peer, n) => assert.deepEqual(peer.seen.messages, talks[n].sent));
+      for (const peer of peers) peer.client.close();
+      await Promise.all(peers.map((peer) => peer.closed));
+      const all = site.sockets.slice(-peers.length).map(({ messages }) => messages);
+      for (const { sent } of talks) assert.ok(all.some((messages) => messages.length === sent.length && messages.every((each, n) => Buffer.from(each).equals(Buffer.from(sent[n])))));
     });
 
     test('it agrees on no extension, and on no protocol that was not offered', async () => {
@@ -210,47 +229,31 @@ for (const firmware of FIRMWARES) {
       other.board.check();
     });
 
-    if (firmware === 'routed') {
-      test('four clients side by side', async () => {
-        const peers = [0, 1, 2, 3].map(() => connect(site.url));
-        await Promise.all(peers.map((peer) => peer.open));
-        const talks = await Promise.all(peers.map((peer, n) => {
-          const random = seededRandom(SEED * 7 + n);
-          return converse(peer, (count) => Math.floor(random() * count), 15, 1000); // all of them together may make the board hold 80 KB
-        }));
-        peers.forEach((peer, n) => assert.deepEqual(peer.seen.messages, talks[n].sent));
-        for (const peer of peers) peer.client.close();
-        await Promise.all(peers.map((peer) => peer.closed));
-        const all = site.sockets.slice(-4).map(({ messages }) => messages);
-        for (const { sent } of talks) assert.ok(all.some((messages) => messages.length === sent.length && messages.every((each, n) => Buffer.from(each).equals(Buffer.from(sent[n])))));
-      });
-    } else {
-      test('pages are fetched while it talks', async () => {
-        const peer = connect(site.url);
-        await peer.open;
-        const random = seededRandom(SEED * 7);
-        const sent = [];
-        let pages = 0;
-        let done = false;
-        const fetching = (async () => {
-          while (!done) {
-            assert.equal(await getPage(site.port), 'page');
-            pages++;
-          }
-        })();
-        while (pages < 10) {
-          peer.seen.messages = [];
-          peer.seen.pongs = [];
-          const talk = await converse(peer, (count) => Math.floor(random() * count), 10);
-          assert.deepEqual(peer.seen.messages, talk.sent);
-          sent.push(...talk.sent);
+    test('pages are fetched while it talks', async () => {
+      const peer = connect(site.url);
+      await peer.open;
+      const random = seededRandom(SEED * 7);
+      const sent = [];
+      let pages = 0;
+      let done = false;
+      const fetching = (async () => {
+        while (!done) {
+          assert.equal(await getPage(site.port), 'page');
+          pages++;
         }
-        done = true;
-        await fetching;
-        assert.deepEqual(site.sockets.at(-1).messages, sent);
-        peer.client.close();
-        await peer.closed;
-      });
-    }
+      })();
+      while (pages < 10) {
+        peer.seen.messages = [];
+        peer.seen.pongs = [];
+        const talk = await converse(peer, (count) => Math.floor(random() * count), 10);
+        assert.deepEqual(peer.seen.messages, talk.sent);
+        sent.push(...talk.sent);
+      }
+      done = true;
+      await fetching;
+      assert.deepEqual(site.sockets.at(-1).messages, sent);
+      peer.client.close();
+      await peer.closed;
+    });
   });
 }

@@ -1,7 +1,7 @@
 // What each request for a WebSocket gets, in literal bytes, on both firmwares.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { deliveries, exchange, FIRMWARES } from './support/serve.mjs';
+import { BROWSER, deliveries, exchange, FIRMWARES } from './support/serve.mjs';
 import { acceptOf, frame, handshake, KEY, openPeer, Peer, recorder, serveWebSocket, SWITCHED, TEXT } from './support/websocket.mjs';
 
 const routes = (server) => {
@@ -11,9 +11,11 @@ const routes = (server) => {
   server.route('/room/(\\w+)', 'WEBSOCKET', function* (path, headers, ws) { yield* ws.recv(); });
 };
 
-/** {close} stands for the header of an answer that ends the connection, which on routed firmware is every one. */
+/** To one that is no browser. */
 const refusal = (status, headers = '') =>
-  `HTTP/1.1 ${status} \r\n${headers}content-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\n{close}\r\n${status}`;
+  `HTTP/1.1 ${status} \r\n${headers}content-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n${status}`;
+/** Where sockets are, on both firmwares. */
+const atSockets = { port: 81 };
 const NOT_ASKED = refusal(426, 'upgrade: websocket\r\nsec-websocket-version: 13\r\n');
 const OTHER_VERSION = NOT_ASKED;
 const withProtocol = (name) => SWITCHED.replace(/\r\n$/, `sec-websocket-protocol: ${name}\r\n\r\n`);
@@ -32,7 +34,7 @@ const TABLE = [
   ['a path that has a page, too', handshake({ path: '/both' }), SWITCHED],
   ['a later minor version of HTTP', handshake({ version: '1.2' }), SWITCHED],
 
-  ['a page beside the sockets', 'GET /both HTTP/1.1\r\nhost: x\r\n\r\n', 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 5\r\n{close}\r\nplain'],
+  ['a page beside the sockets', 'GET /both HTTP/1.1\r\nhost: x\r\n\r\n', 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 5\r\nconnection: close\r\n\r\nplain'],
   ['a plain GET', 'GET /ws HTTP/1.1\r\nhost: x\r\n\r\n', NOT_ASKED],
   ['no Upgrade', handshake({ Upgrade: undefined }), NOT_ASKED],
   ['no Connection', handshake({ Connection: undefined }), NOT_ASKED],
@@ -40,7 +42,7 @@ const TABLE = [
   ['Upgrade to something longer', handshake({ Upgrade: 'websockets' }), NOT_ASKED],
   ['Connection with something longer', handshake({ Connection: 'no-upgrade' }), NOT_ASKED],
   ['Connection without the token', handshake({ Connection: 'keep-alive' }), NOT_ASKED],
-  ['HTTP/1.0', handshake({ version: '1.0' }), NOT_ASKED, 'close'],
+  ['HTTP/1.0', handshake({ version: '1.0' }), NOT_ASKED],
   ['a method of the name WEBSOCKET', handshake({ method: 'WEBSOCKET' }), NOT_ASKED],
 
   ...[undefined, '', '8', '12', '14', '013', '13.0', ['13', '13']].map((version) =>
@@ -59,25 +61,26 @@ const TABLE = [
   ['its own origin over TLS', handshake({ Host: 'board.local', Origin: 'https://board.local' }), SWITCHED],
   ['its own origin with a port', handshake({ Host: '192.168.4.1:8080', Origin: 'http://192.168.4.1:8080' }), SWITCHED],
   ['its own origin, Host in capitals', handshake({ Host: 'PICO', Origin: 'http://pico' }), SWITCHED],
-  ...['http://evil', 'http://evil/x', 'http://x.evil', 'http://evil.x', 'http://xx', 'http://x:81', 'null', 'http://', 'file://', 'ftp://x', 'http://x@evil', 'http://http://x', 'evil http://x'].map((origin) =>
+  ['the origin of a page that came from the first port', handshake({ Host: 'x:81', Origin: 'http://x' }), SWITCHED],
+  ['its own origin, both with ports', handshake({ Host: 'x:8081', Origin: 'http://x:8080' }), SWITCHED],
+  ['its own origin at another port', handshake({ Origin: 'http://x:81' }), SWITCHED],
+  ['a foreign origin, both with ports', handshake({ Host: 'x:81', Origin: 'http://evil:81' }), refusal(403)],
+  ['a foreign origin that ends like a port', handshake({ Host: 'x:81', Origin: 'http://x:81.evil' }), refusal(403)],
+  ...['http://evil', 'http://evil/x', 'http://x.evil', 'http://evil.x', 'http://xx', 'http://xx:80', 'http://evil:80', 'http://x:80@evil', 'http://evil/:80', 'http://x:evil', 'null', 'http://', 'file://', 'ftp://x', 'http://x@evil', 'http://http://x', 'evil http://x'].map((origin) =>
     [`the origin ${origin}`, handshake({ Origin: origin }), refusal(403)]),
 ];
 
 /** Cut at every point where the row is one of these; the rest differ from them in a header's value only. */
 const CUT = ['the sample of the RFC', 'a plain GET', 'version 12', 'an unknown path'];
 
-/** What the table says, on one kind of firmware. */
-const expectedOn = (firmware, expected, always) => expected.replace('{close}', firmware === 'routed' || always ? 'connection: close\r\n' : '');
-
 for (const firmware of FIRMWARES) {
   describe(`${firmware} firmware`, () => {
-    for (const [name, request, expectation, always] of TABLE) {
+    for (const [name, request, expected] of TABLE) {
       test(name, () => {
-        const expected = expectedOn(firmware, expectation, always);
         for (const { how, pieces } of deliveries(request)) {
           if (how.startsWith('cut') && !CUT.includes(name)) break;
           const { board } = serveWebSocket({ firmware, routes });
-          const client = exchange(board, pieces, expected.length);
+          const client = exchange(board, pieces, expected.length, atSockets);
           assert.equal(client.text, expected, how);
           assert.equal(client.wasReset, false, how);
           assert.equal(client.ended, expected.includes('connection: close'), how);
@@ -88,7 +91,7 @@ for (const firmware of FIRMWARES) {
 
     test('POST with all the headers of a handshake is refused', () => {
       const { board } = serveWebSocket({ firmware, routes });
-      const client = exchange(board, [handshake({ method: 'POST' })], 1000, { ms: 20 });
+      const client = exchange(board, [handshake({ method: 'POST' })], 1000, { ms: 20, ...atSockets });
       assert.match(client.text, /^HTTP\/1.1 (405|426) /);
       board.check();
     });
@@ -109,7 +112,7 @@ for (const firmware of FIRMWARES) {
     test('the options origins and "*" let others in, and only those', () => {
       const statusWith = (origins, origin) => {
         const { board } = serveWebSocket({ firmware, options: { origins } });
-        const client = exchange(board, [handshake({ Origin: origin })], 1000, { ms: 20 });
+        const client = exchange(board, [handshake({ Origin: origin })], 1000, { ms: 20, ...atSockets });
         board.check();
         return client.text.slice(9, 12);
       };
@@ -125,7 +128,7 @@ for (const firmware of FIRMWARES) {
     test('the first of the option protocols that the client offers, too, is taken', () => {
       const answerWith = (protocols, offer) => {
         const { board } = serveWebSocket({ firmware, options: { protocols } });
-        const client = exchange(board, [handshake({ 'Sec-WebSocket-Protocol': offer })], 1000, { ms: 20 });
+        const client = exchange(board, [handshake({ 'Sec-WebSocket-Protocol': offer })], 1000, { ms: 20, ...atSockets });
         board.check();
         return client.text;
       };
@@ -156,7 +159,7 @@ for (const firmware of FIRMWARES) {
       let calls = 0;
       const { board } = serveWebSocket({ firmware, handler: () => { calls++; } });
       for (const headers of [{ 'Sec-WebSocket-Version': '12' }, { 'Sec-WebSocket-Key': 'x' }, { Origin: 'http://evil' }, { Upgrade: undefined }]) {
-        exchange(board, [handshake(headers)], 1000, { ms: 20 }).end();
+        exchange(board, [handshake(headers)], 1000, { ms: 20, ...atSockets }).end();
         board.run(100);
       }
       assert.equal(calls, 0);
@@ -168,7 +171,7 @@ for (const firmware of FIRMWARES) {
         const { seen, handler } = recorder();
         const { board } = serveWebSocket({ firmware, handler });
         const request = Buffer.concat([Buffer.from(handshake()), frame(TEXT, 'early'), frame(TEXT, 'bird')]).toString('latin1');
-        exchange(board, cut ? [request.slice(0, -cut), request.slice(-cut)] : [request], SWITCHED.length);
+        exchange(board, cut ? [request.slice(0, -cut), request.slice(-cut)] : [request], SWITCHED.length, atSockets);
         assert.deepEqual(seen.messages, ['early', 'bird']);
         board.check();
       }
@@ -176,7 +179,7 @@ for (const firmware of FIRMWARES) {
 
     test('pages are served as without sockets', () => {
       const { board } = serveWebSocket({ firmware, routes });
-      const text = exchange(board, ['GET /page HTTP/1.1\r\nhost: x\r\n\r\n'], 1000, { ms: 20 }).text;
+      const text = exchange(board, ['GET /page HTTP/1.1\r\nhost: x\r\n\r\n'], 1000, { ms: 20, ...atSockets }).text;
       assert.match(text, /\r\n\r\npage$/);
       board.check();
     });
@@ -186,8 +189,8 @@ for (const firmware of FIRMWARES) {
 test('stock: the connection that brought a page can become the socket', () => {
   const { seen, handler } = recorder();
   const { board } = serveWebSocket({ firmware: 'stock', handler, routes });
-  const client = board.connect({ port: 80 });
-  client.send('GET /page HTTP/1.1\r\nhost: x\r\n\r\n');
+  const client = board.connect(atSockets);
+  client.send(`GET /page HTTP/1.1\r\nhost: x\r\n${BROWSER}\r\n`);
   board.runUntil(() => client.text.endsWith('page'));
   const before = client.text.length;
   client.send(handshake());
@@ -222,24 +225,23 @@ test('route() of a WebSocketServer refuses what is no handler of WebSockets', ()
   for (const wrong of [undefined, 'hi', {}]) assert.throws(() => server.route('/x', 'WEBSOCKET', wrong), Error, String(wrong));
 });
 
-test('stock: a second socket is told 503 and to come back, and gets in once the first has closed', () => {
+test('stock: a second socket at the same port is turned away, finds room at the next, and at that one when the first has closed', () => {
   const { board } = serveWebSocket({ firmware: 'stock' });
   const first = openPeer(board);
   const second = new Peer(board);
-  board.runUntil(() => second.answered, 5000);
-  assert.equal(second.client.text, refusal(503, 'retry-after: 1\r\n').replace('{close}', ''));
-  second.client.end();
+  board.runUntil(() => second.client.state === 'closed', 5000);
+  assert.equal(second.client.text, '');
+  assert.equal(openPeer(board, { port: 82 }).client.text, SWITCHED);
   first.close();
   board.runUntil(() => first.over);
-  const third = openPeer(board);
-  assert.equal(third.client.text, SWITCHED);
+  assert.equal(openPeer(board).client.text, SWITCHED);
   board.check();
 });
 
 test('stock: a refused handshake leaves room for a good one on the same connection', () => {
   const { board } = serveWebSocket({ firmware: 'stock' });
-  const client = board.connect({ port: 80 });
-  client.send(handshake({ 'Sec-WebSocket-Version': '8' }));
+  const client = board.connect(atSockets);
+  client.send(handshake({ 'Sec-WebSocket-Version': '8', 'User-Agent': 'Mozilla/5.0' }));
   board.run(20);
   const before = client.text.length;
   client.send(handshake());
@@ -248,9 +250,9 @@ test('stock: a refused handshake leaves room for a good one on the same connecti
   board.check();
 });
 
-test('routed: several sockets are open side by side', () => {
+test('routed: several sockets are open side by side, on any of the ports, the first one included', () => {
   const { board } = serveWebSocket({ firmware: 'routed' });
-  const peers = [1, 2, 3, 4].map(() => openPeer(board));
+  const peers = [80, 82, 82, 80].map((port) => openPeer(board, { port }));
   board.run(100);
   assert.deepEqual(peers.map((peer) => peer.client.text), [SWITCHED, SWITCHED, SWITCHED, SWITCHED]);
   assert.deepEqual(peers.map((peer) => peer.client.ended), [false, false, false, false]);

@@ -72,7 +72,7 @@ this.global = {
       return fd;
     },
     get: function (fd) { return sockets[fd]; },
-    bind: function () { this.errno = 0; },
+    bind: function (fd, address, port) { sockets[fd].port = port; this.errno = 0; },
     listen: function () { this.errno = 0; },
     shutdown: function () { this.errno = 0; }, // there is never a PCB to hold
     write: function (fd, data) { sent += data; this.errno = 0; },
@@ -105,16 +105,23 @@ var request = function (text) {
   pass(3);
   for (var turns = 0; sockets[fd] && turns < 100; turns++, clock += 100) timers[0]();
   show();
+  fin(fd);
+};
+// The client ends the connection, too: the driver closes whoever has its number by then.
+var fin = function (fd) {
+  var socket = sockets[fd];
+  sockets[fd] = null;
+  if (socket) socket.close_cb();
 };
 var show = function () {
   out(sent.replace(/\r\n/g, '|').replace(/[^ -~]/g, function (c) { return '\\x' + c.charCodeAt(0).toString(16); }));
 };
 
-request('GET /hello%20w%C3%B6rld?q=1 HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\n');
-request('POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n\xe2\x82\xac');
+request('GET /hello%20w%C3%B6rld?q=1 HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0\r\nX-A: b\r\n\r\n');
+request('POST /json HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0\r\nContent-Length: 3\r\n\r\n\xe2\x82\xac');
 request('GET /form?a+b%21 HTTP/1.0\r\n\r\n');
 request('GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n');
-request('DELETE /json HTTP/1.1\r\nHost: x\r\n\r\n');
+request('DELETE /json HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0\r\n\r\n');
 server.close();
 
 var module2 = {};
@@ -126,17 +133,21 @@ server.route('/echo', 'WEBSOCKET', function (path, headers, ws) {
 });
 timers = [];
 server.listen(80);
-for (var fd = 0; !sockets[fd] || !sockets[fd].read_cb; fd++);
-listening = sockets[fd];
-listening.accept_cb(global.__netdev.socket());
 var say = function (text) {
   sent = '';
   listening.read_cb(bytesOf(text));
   pass(10);
   show();
 };
-say('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
-  + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
+var handshake = function (port) {
+  var fd = global.__netdev.socket();
+  listening = sockets.filter(function (socket) { return socket && socket.port === port && socket.accept_cb; })[0];
+  listening.accept_cb(fd);
+  say('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+    + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
+};
+handshake(80);
+handshake(81);
 say('\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58'); // "Hello", RFC 6455, section 5.7
 say('\x01\x83\0\0\0\0\xe2\x82\xac\x89\x81\0\0\0\0p\x80\x81\0\0\0\0e');
 say('\x88\x82\0\0\0\0\x03\xe9');

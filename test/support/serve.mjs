@@ -5,6 +5,9 @@ import { Board } from '../board/index.mjs';
 
 export const FIRMWARES = ['stock', 'routed'];
 
+/** A header line of browsers: on stock firmware their connections are kept for the next request, nobody else's. */
+export const BROWSER = 'user-agent: Mozilla/5.0\r\n';
+
 const LIBRARY = fileURLToPath(new URL('../../dist/ehttpserver.js', import.meta.url));
 const WEBSOCKET = fileURLToPath(new URL('../../dist/websocket.js', import.meta.url));
 const code = readFileSync(LIBRARY, 'utf8');
@@ -64,8 +67,8 @@ export function* deliveries(request) {
  * Sends pieces, a few loop passes apart, and waits until the client has `expected` bytes and as long again.
  * @returns the client
  */
-export function exchange(board, pieces, expectedLength, { ms = 3000, gap = 0.2 } = {}) {
-  const client = board.connect({ port: 80, delay: 0.5 });
+export function exchange(board, pieces, expectedLength, { ms = 3000, gap = 0.2, port = 80 } = {}) {
+  const client = board.connect({ port, delay: 0.5 });
   board.runUntil(() => client.state !== 'connecting', 5000);
   for (const piece of pieces) {
     client.send(piece);

@@ -70,18 +70,19 @@ export function framesOf(data) {
  * @param {object} setup
  * @param {'stock' | 'routed'} setup.firmware
  * @param {object} [setup.options] WebSocketOptions
+ * @param {number} [setup.port] the first that it listens on
  * @param {(this: any, path: string, headers: object, ws: any) => unknown} [setup.handler] of /ws
  * @param {(server: any, library: any, board: Board) => void} [setup.routes] adds more routes
  * @param {object} [setup.board] more options of the board
  */
-export function serveWebSocket({ firmware, options, handler = function* (path, headers, ws) { while ((yield* ws.recv()) !== null); }, routes, board: boardOptions }) {
+export function serveWebSocket({ firmware, options, handler = function* (path, headers, ws) { while ((yield* ws.recv()) !== null); }, routes, port = 80, board: boardOptions }) {
   const board = new Board({ firmware, passMicros: 100, ...boardOptions });
   const library = loadLibrary(board);
   const extension = loadWebSocket(board, library);
   const server = new extension.WebSocketServer(options);
   server.route('/ws', 'WEBSOCKET', handler);
   routes?.(server, library, board);
-  server.listen(80);
+  server.listen(port);
   board.run(5);
   return { board, library, extension, server };
 }
@@ -100,7 +101,7 @@ export function recorder() {
   };
 }
 
-/** A client on the memory network, from its handshake on. */
+/** A client on the memory network, from its handshake on: at the first port behind that of the pages, or at the one that is given. */
 export class Peer {
   constructor(board, { path, headers, ...options } = {}) {
     this.board = board;
@@ -176,4 +177,16 @@ export function openPeer(board, options) {
   board.runUntil(() => peer.answered, 12000);
   assert.equal(peer.status, '101');
   return peer;
+}
+
+/** The same, of one that tries again where it is turned away, as pages do. */
+export function openPatiently(board, options) {
+  for (let tries = 0; ; tries++) {
+    assert.ok(tries < 20, `no socket: ${JSON.stringify(board.vitals())}`);
+    const peer = new Peer(board, options);
+    board.runUntil(() => peer.answered || peer.client.state === 'closed', 20000);
+    if (peer.status === '101') return peer;
+    assert.equal(peer.client.text, '');
+    board.run(500);
+  }
 }
