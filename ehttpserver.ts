@@ -406,6 +406,7 @@ function accept(server: Server, listener: Listener, fd: number): void {
   } else if (!routed) {
     if (reader) end(reader); // between two requests it makes room: its client connects again by itself
     listener._reader = connection;
+    if (!listener._first) checkAt = releaseAt = 0; // another client may come to the first port
   }
 }
 
@@ -895,7 +896,7 @@ export class Response {
 const BAD_TEXT = /[^\t -~\x80-\xff]/;
 
 function check({ status, contentType, headers }: Response): void {
-  let bad = !(status > 99 && status < 1000 && status % 1 === 0) || BAD_TEXT.test(contentType);
+  let bad = !(status > 99 && status < 1000 && status === (status | 0)) || BAD_TEXT.test(contentType);
   for (const name in headers) bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(headers[name] as string);
   if (bad) throw new Error('Bad status or header');
 }
@@ -955,7 +956,7 @@ function headOf({ body, status, contentType, headers }: Response, hasNoContent: 
   for (const name in headers) {
     const key = name.toLowerCase();
     if (key === 'content-type') typed = true;
-    if (own.indexOf(key + ':') < 0) head += key + ': ' + headers[name] + '\r\n';
+    if (headers[name] !== undefined && own.indexOf(key + ':') < 0) head += key + ': ' + headers[name] + '\r\n';
   }
   if (!typed) {
     const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
@@ -1069,14 +1070,15 @@ function fileBody(path: string, left: number, bufferSize: number): BodyIterator 
 export const FileResponse = function (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) {
   const response = new Response('', 200, contentType, headers);
   response._resolve = (requestHeaders) => {
-    let name = path + '.gz';
-    let size = fileSize(name);
-    const plain = size < 0 || !/(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(path) : -1;
-    const zipped = plain < 0 && size >= 0; // where there is nothing else, it goes out whatever the client accepts: RFC 9110, section 12.5.3
-    if (!zipped) size = plain;
-    if (!zipped) name = path;
+    const nameOf = () => zipped ? path + '.gz' : path;
+    let zipped = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']);
+    let size = fileSize(nameOf());
+    if (size < 0) { // the other one, whatever the client accepts: RFC 9110, section 12.5.3
+      zipped = !zipped;
+      size = fileSize(nameOf());
+    }
     if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return failure(404);
-    const answer = new Response(fileBody(name, size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
+    const answer = new Response(fileBody(nameOf(), size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
     answer._length = size;
     if (zipped) {
       answer.headers['content-encoding'] = 'gzip';
