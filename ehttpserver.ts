@@ -391,14 +391,15 @@ function listenOn(server: Server, port: number): void {
 /** A client has connected: it is heard, or ended without a byte, which it could take for an answer. */
 function accept(server: Server, listener: Listener, fd: number): void {
   const connection = newConnection(server, listener, fd);
+  // Zombies that can send now, and have no other connection's PCB, have this one's: their fds come back with it.
+  connection._zombies = zombies.filter((zombie) => writable(zombie) && !connections.some((each) => each._zombies.indexOf(zombie) >= 0));
   if (connections.push(connection) >= server._limits.maxParallelConnections) {
     // All are taken: the one that has been silent longest gives way as soon as on stock firmware, where nobody may be silent for long.
     connections.some((each) => !each._state && !each._waiting && !!(each._deadline = each._since + Ms.SILENT));
   }
   if (listener._reader) alive(listener._reader); // if not, it is the reader no more
   const reader = listener._reader;
-  if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
-    || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
+  if ((connection._zombies.length && zombies.length + listeners.length > Max.ZOMBIES) || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
     // Chromium repeats a request whose connection ends only where it used that before; but 421, even unasked, it repeats once.
     fail(connection, 421);
     flush(connection);
@@ -508,6 +509,8 @@ export interface Connection {
   readonly _listener: Listener;
   /** -1 once it is gone. */
   _fd: number;
+  /** Those that had its PCB before. */
+  _zombies: number[];
   /** When it was accepted. */
   readonly _since: number;
   /** When what goes on now has had its time. Infinity: the client waits for the program. 0: it is dropped. */
