@@ -936,9 +936,9 @@ function answer(connection: Connection, reply: Reply): void {
   }
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
   // Only browsers repeat a request that meets the end of a kept connection, and they leave that half open, which keeps its PCB: so some must
-  // be to spare. Where there are zombies the server has to end this one, see end().
+  // be to spare. One that has a zombie's PCB has to be ended by the server, see end().
   connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
-    && !zombies.length && held.length > 1 && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+    && !connection._zombies.length && held.length > 1 && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
   if (!sendsNoContent) send(connection, pieces);
