@@ -131,8 +131,12 @@ const enum Max {
   SEGMENT = 1460,
   /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
   AHEAD = 11680,
+  /** What a block of input takes beside its bytes. */
+  BLOCK = 90,
   /** Bytes that must be in one block to be read: the longest head of a WebSocket frame. */
   FRAME_HEAD = 14,
+  /** Bytes of input that need not be counted: five times that is little. */
+  SMALL = 2920,
   /** Bytes that all clients together may make the server hold, beside two of the largest body or message. */
   MEMORY = 16384,
   /** Zombies and listeners beside which clients are served. With more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
@@ -147,17 +151,19 @@ const enum Max {
 }
 
 /** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
-const enum State { IDLE, HEAD, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
+const enum State { IDLE, REQUEST_LINE, FIELDS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
 
 /** One constant for "not done yet": no garbage per step. */
 const NOT_DONE = { done: false } as IteratorResult<undefined>;
 const DONE = { done: true } as IteratorResult<undefined>;
 const NO_BYTES = new Uint8Array(0);
 const BINARY = 'application/octet-stream';
-/** RFC 9112, section 3: method, path, query, version. An absolute form's scheme and host are skipped (section 3.2.2). */
-const REQUEST_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+) (?:http:\/\/[^/? ]+)?(\/[!->@-~]*|\*)(?:\?([!-~]*))? HTTP\/(\d)\.(\d)$/;
+/** RFC 9112, section 3: method, scheme and host of an absolute form (section 3.2.2), which are skipped, path, query, version. */
+const REQUEST_LINE = /^([!#-'*+\-.\w^`|~]+) ([Hh][Tt][Tt][Pp]:\/\/[^/? ]+)?(\/[!->@-~]*|\*|)(?:\?([!-~]*))? HTTP\/(\d)\.(\d)$/;
 /** RFC 9112, section 5: no space before the colon, no folded lines (obs-fold). */
-const FIELD_LINE = /^([!#-'*+\-.0-9A-Z^-z|~]+):([\t -~\x80-\xff]*)$/;
+const FIELD_LINE = /^([!#-'*+\-.\w^`|~]+):([\t -~\x80-\xff]*)$/;
+/** What begins no line of a head, or ends one without a carriage return. */
+const NO_LINE = /^[^!#-'*+\-.\w^`|~\r]|\n/;
 
 // ------------------------------------------------------------------------------------------------------ text and bytes
 
@@ -205,27 +211,25 @@ const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, by
 /** Bytes to be sent, or text of one character a byte. */
 type Piece = string | Uint8Array;
 
-/** A copy in pieces, as the heap may have no large block: text that is ASCII stays text, other text becomes UTF-8. */
+/** Text in pieces, as the heap may have no large block: what is ASCII stays text, the rest becomes UTF-8. Bytes stay as they are. */
 function piecesOf(data: string | Uint8Array): Piece[] {
+  if (typeof data !== 'string') return [data];
   const pieces: Piece[] = [];
   for (let at = 0, end; at < data.length; at = end) {
     end = at + Max.CHUNK;
-    if (typeof data === 'string') {
-      if ((data.charCodeAt(end - 1) & 0xFC00) === 0xD800) end++; // a surrogate pair stays together
-      const piece = data.slice(at, end);
-      const bytes = utf8Bytes(piece);
-      pieces.push(bytes.length > piece.length ? bytes : piece);
-    } else {
-      pieces.push(new Uint8Array(data.subarray(at, end)));
-    }
+    if ((data.charCodeAt(end - 1) & 0xFC00) === 0xD800) end++; // a surrogate pair stays together
+    const piece = data.slice(at, end);
+    const bytes = utf8Bytes(piece);
+    pieces.push(bytes.length > piece.length ? bytes : piece);
   }
   return pieces;
 }
 
-/** The same without a copy of bytes. */
-const dataPieces = (data: string | Uint8Array) => typeof data === 'string' ? piecesOf(data) : [data];
-
-const sizeOf = (pieces: Piece[]) => pieces.reduce((sum, piece) => sum + piece.length, 0);
+function sizeOf(pieces: Piece[]): number {
+  let size = 0;
+  for (let i = pieces.length; i--;) size += pieces[i].length;
+  return size;
+}
 
 /** The range of the second byte (least, greatest) where the first one narrows it: no overlong form, surrogate, or above U+10FFFF. */
 const SECOND_BYTE: { [first: number]: number } = { 0xE0: 0xA0BF, 0xED: 0x809F, 0xF0: 0x90BF, 0xF4: 0x808F };
@@ -339,6 +343,9 @@ function setAside(fds: number[], fd: number): void {
   };
 }
 
+/** Whether debug() does anything with a text. */
+const isHeard = (server: Server) => server._limits.debug || server.debug !== Server.prototype.debug;
+
 /** debug() may be the program's, and throw. */
 function log(server: Server, message: unknown): void {
   try {
@@ -378,17 +385,23 @@ function listenOn(server: Server, port: number): void {
     if (!dev.errno && port < 65536) return;
   }
   server.close();
-  throw new Error('Port ' + port + (fd < 0 ? ': no Wi-Fi, or no socket is left' : ': in use'));
+  throw new Error('Port ' + port + (fd < 0 ? ': WiFi is not connected, or no socket is left' : ': in use'));
 }
 
 /** A client has connected: it is heard, or ended without a byte, which it could take for an answer. */
 function accept(server: Server, listener: Listener, fd: number): void {
   const connection = newConnection(server, listener, fd);
-  connections.push(connection);
+  if (connections.push(connection) >= server._limits.maxParallelConnections) {
+    // All are taken: the one that has been silent longest gives way as soon as on stock firmware, where nobody may be silent for long.
+    connections.some((each) => !each._state && !each._waiting && !!(each._deadline = each._since + Ms.SILENT));
+  }
   if (listener._reader) alive(listener._reader); // if not, it is the reader no more
   const reader = listener._reader;
   if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
     || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
+    // Chromium repeats a request whose connection ends only where it used that before; but 421, even unasked, it repeats once.
+    fail(connection, 421);
+    flush(connection);
     end(connection);
   } else if (!routed) {
     if (reader) end(reader); // between two requests it makes room: its client connects again by itself
@@ -481,6 +494,13 @@ export interface Stage {
   _maxBytes: number;
 }
 
+/** @internal What {@link Server.route} adds. */
+export interface Route {
+  readonly _path: RegExp;
+  readonly _method: string;
+  readonly _handler: Handler;
+}
+
 /** @internal One client, and its current request. */
 export interface Connection {
   readonly _server: Server;
@@ -505,13 +525,18 @@ export interface Connection {
   _unsent: number;
 
   _state: State;
-  /** The head, as far as it has come; and its size, which is kept until the answer. */
-  _head: string;
+  /** The line that comes, as far as it has come. */
+  _line: string;
+  /** Bytes of the header fields so far, and how many fields. */
   _headBytes: number;
+  _fields: number;
   _method: string;
   _path: string;
   _query: string;
   _headers: RequestHeaders;
+  /** What answers the request: a route, with what its path matched; or an error. */
+  _found: Route | Response;
+  _match: string[];
   _body: Uint8Array;
   /** Bytes of the body that have come. */
   _got: number;
@@ -534,7 +559,7 @@ export interface Connection {
 function receive(connection: Connection, data: Uint8Array): void {
   if (connection._state === State.DRAIN) {
     connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
-  } else if (connection._waiting + data.length > largestInput(connection) + Max.AHEAD) {
+  } else if (connection._waiting + data.length + connection._segments.length * Max.BLOCK > largestInput(connection) + Max.AHEAD) {
     connection._overrun = true;
     if (connection._stage) {
       drop(connection);
@@ -542,21 +567,11 @@ function receive(connection: Connection, data: Uint8Array): void {
     }
   }
   const kept = connection._deadline && !connection._overrun && connection._state !== State.DRAIN;
-  keep(kept ? connection : { _segments: [], _waiting: 0 }, data);
-  limitMemory(0);
-}
-
-/** Adds bytes to the input, and fills up its last block before it makes another. */
-function keep(input: Pick<Connection, '_segments' | '_waiting'>, data: Uint8Array): void {
-  const { _segments } = input;
-  input._waiting += data.length;
   for (let at = 0; at < data.length; at += Max.SEGMENT) {
-    const block = data.subarray(at, at + Max.SEGMENT);
-    const last = _segments.length && _segments.pop()!;
-    if (!last) _segments.push(new Uint8Array(block));
-    else if (last.length + block.length > Max.SEGMENT) _segments.push(last, new Uint8Array(block));
-    else _segments.push(concat(last, block));
+    const block = new Uint8Array(data.subarray(at, at + Max.SEGMENT));
+    if (kept) connection._segments.push(block);
   }
+  if (kept && (connection._waiting += data.length) > Max.SMALL) limitMemory(0);
 }
 
 /** Joins the next block of the input with what is left of the one before, if that is too little to be read. */
@@ -579,8 +594,8 @@ function drop(connection: Connection): void {
 }
 
 /** Bytes that a client makes the server hold. An answer is the program's. */
-const memoryOf = ({ _deadline, _waiting, _body, _stage, _unsent, _headBytes }: Connection) =>
-  _deadline && _waiting + _body.length + (_stage ? _unsent : _headBytes);
+const memoryOf = ({ _deadline, _waiting, _body, _stage, _unsent, _headBytes, _line }: Connection) =>
+  _deadline && _waiting + _body.length + (_stage ? _unsent : _headBytes + _line.length);
 
 /** Bytes of one body or message. */
 const largestInput = (connection: Connection) => connection._stage ? connection._stage._maxBytes : connection._server._limits.maxBodyBytes;
@@ -690,94 +705,137 @@ function dispose(connection: Connection): void {
 function begin(connection: Connection): void {
   connection._requests++;
   connection._state = State.IDLE;
-  connection._head = connection._method = connection._path = '';
-  connection._got = connection._headBytes = 0;
+  connection._line = connection._method = connection._path = '';
+  connection._got = connection._headBytes = connection._fields = 0;
   connection._keep = false;
 }
 
 // ------------------------------------------------------------------------------------------------------------ request
 
-/** Looks for the end of the head in 1,024 more bytes. True when the head is there, and all is well with it. */
-function readHead(connection: Connection): boolean {
-  const limits = connection._server._limits;
-  pull(connection);
-  const bytes = connection._in.subarray(0, Max.CHUNK);
-  // Empty lines before the request are ignored: RFC 9112, section 2.2. "*" matches at once, "+" would search the whole head.
-  const head = connection._head = (connection._head + latin1(bytes)).replace(/^[\r\n]*/, '');
-  const lineLength = (head + '\r').indexOf('\r');
-  const headEnd = head.indexOf('\r\n\r\n');
-  connection._headBytes = headEnd < 0 ? head.length : headEnd + 4;
-  consume(connection, bytes.length - head.length + connection._headBytes);
-  // While the end has not come, up to three characters of it may have. A bare line feed is 400: parse() finds it in a whole head; before,
-  // it is looked for in the new bytes and the one before them.
-  const status = lineLength > limits.maxRequestLineSize ? 414
-    : (headEnd < 0 ? head.length - 3 : headEnd) - lineLength > limits.maxHeaderBytes ? 431
-    : headEnd >= 0 ? parse(connection, head.slice(0, headEnd).split('\r\n'))
-    : /[^\r]\n/.test(head.slice(~bytes.length)) ? 400 : 0;
-  if (status) fail(connection, status);
-  return connection._state === State.BODY;
+/** Reads what has come, at a step 1,024 bytes of lines. True when the request is whole. */
+function readRequest(connection: Connection): boolean {
+  const { _waiting } = connection;
+  while (connection._waiting && connection._state < State.HANDLER && _waiting - connection._waiting < Max.CHUNK) {
+    pull(connection);
+    if (connection._state === State.BODY) readBody(connection);
+    else readLines(connection);
+  }
+  if (connection._overrun && !connection._waiting && connection._state < State.HANDLER) fail(connection, 503); // the rest was discarded
+  return connection._state === State.HANDLER;
 }
 
-/** Takes over what the head says. Returns the status to fail with, or 0. */
-function parse(connection: Connection, lines: string[]): number {
-  const limits = connection._server._limits;
-  if (connections.length > limits.maxParallelConnections) return 503;
-  const request = REQUEST_LINE.exec(lines[0]);
-  if (!request) return 400;
-  if (request[4] !== '1') return 505;
-  const path = percentDecode(request[2]);
+function readLines(connection: Connection): void {
+  const bytes = connection._in.subarray(0, Max.CHUNK);
+  const text = connection._line + latin1(bytes);
+  let at = 0;
+  let status = 0;
+  for (let end; !status && connection._state < State.BODY && (end = text.indexOf('\r\n', at)) >= 0; at = end + 2) {
+    const line = text.slice(at, end);
+    // Empty lines before the request are ignored: RFC 9112, section 2.2.
+    if (connection._state === State.FIELDS) status = line ? readField(connection, line) : endHead(connection);
+    else if (line) status = readRequestLine(connection, line);
+  }
+  const rest = text.slice(at);
+  const reading = !status && connection._state < State.BODY;
+  connection._line = reading ? rest : '';
+  consume(connection, bytes.length - (reading ? 0 : rest.length));
+  if (reading && rest) status = checkLine(connection, rest);
+  if (status) fail(connection, status);
+}
+
+/** What cannot become a line is refused before its end, which may never come. These functions return the status to fail with, or 0. */
+function checkLine({ _server, _state, _headBytes }: Connection, start: string): number {
+  const { maxRequestLineSize, maxHeaderBytes } = _server._limits;
+  const length = (start + '\r').indexOf('\r'); // the last byte may be the first of its end
+  return NO_LINE.test(start) ? 400
+    : _state === State.REQUEST_LINE ? length > maxRequestLineSize ? 414 : 0
+    : length && _headBytes + length + 2 > maxHeaderBytes ? 431 : 0;
+}
+
+function readRequestLine(connection: Connection, line: string): number {
+  if (line.length > connection._server._limits.maxRequestLineSize) return 414;
+  const request = REQUEST_LINE.exec(line);
+  if (!request || !(request[2] || request[3])) return /^CONNECT /.test(line) ? 501 : 400;
+  if (request[5] !== '1') return 505;
+  const path = percentDecode(request[3] || '/');
   if (!path) return 400;
-  if (lines.length > limits.maxHeaderCount + 1) return 431;
-  const headers = parseHeaders(lines);
-  if (!headers) return 400;
-  const { 'content-length': length = '0' } = headers;
-  const http11 = request[5] !== '0';
-  if ('transfer-encoding' in headers) return 501;
-  if (!/^\d+$/.test(length) || (http11 && !('host' in headers))) return 400;
-  if (+length > limits.maxBodyBytes) return 413;
-  if (!limitMemory(+length)) return 503;
   connection._method = request[1];
   connection._path = path;
-  connection._query = request[3] || '';
-  connection._headers = headers;
-  connection._head = '';
-  connection._body = new Uint8Array(+length);
-  connection._keep = http11 && !/close/i.test(headers.connection);
-  connection._state = State.BODY;
-  if (http11 && +length && /100-continue/i.test(headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+  connection._query = request[4] || '';
+  connection._headers = Object.create(null);
+  connection._keep = request[6] !== '0';
+  connection._state = State.FIELDS;
   return 0;
 }
 
-/** The lines behind the first as headers; null when one is malformed, or repeated where that is ambiguous. */
-function parseHeaders(lines: string[]): RequestHeaders | null {
-  const headers: RequestHeaders = Object.create(null);
-  for (let i = 1; i < lines.length; i++) {
-    const header = FIELD_LINE.exec(lines[i]);
-    if (!header) return null;
-    const name = header[1].toLowerCase();
-    if (name in headers && name === 'host') return null; // content-length: "1, 1" is no number
-    headers[name] = (name in headers ? headers[name] + ', ' : '') + header[2].trim();
-  }
-  return headers;
+function readField(connection: Connection, line: string): number {
+  const { _headers } = connection;
+  const { maxHeaderBytes, maxHeaderCount } = connection._server._limits;
+  if ((connection._headBytes += line.length + 2) > maxHeaderBytes || ++connection._fields > maxHeaderCount) return 431;
+  const field = FIELD_LINE.exec(line);
+  if (!field) return 400;
+  const name = field[1].toLowerCase();
+  const repeated = name in _headers;
+  if (repeated && name === 'host') return 400; // content-length: "1, 1" is no number
+  _headers[name] = (repeated ? _headers[name] + (name === 'cookie' ? '; ' : ', ') : '') + field[2].trim();
+  return 0;
 }
 
-function readBody(connection: Connection): boolean {
+/** RFC 9112, sections 3.2, 6 and 9.3: the fields that say how long the request is, and what follows it. */
+function endHead(connection: Connection): number {
+  const { _headers, _server } = connection;
+  const { maxBodyBytes, maxParallelConnections } = _server._limits;
+  const length = _headers['content-length'];
+  const http11 = connection._keep;
+  if (connections.length > maxParallelConnections) return 503;
+  if (http11 && !('host' in _headers)) return 400;
+  if ('transfer-encoding' in _headers) return 501;
+  if (length !== undefined) {
+    if (!/^\d+$/.test(length)) return 400;
+    if (+length > maxBodyBytes) return 413;
+    if (!limitMemory(+length)) return 503;
+  }
+  connection._keep = http11 && !/(^|[\t ,])close($|[\t ,])/i.test(_headers.connection);
+  connection._found = _server._find(connection);
+  if (!length || !+length) {
+    endBody(connection);
+  } else if (connection._found instanceof Response) {
+    answer(connection, connection._found); // the body makes no difference
+  } else {
+    connection._body = new Uint8Array(+length);
+    connection._state = State.BODY;
+    if (http11 && /100-continue/i.test(_headers.expect)) dev.write(connection._fd, 'HTTP/1.1 100 Continue\r\n\r\n');
+  }
+  return 0;
+}
+
+function readBody(connection: Connection): void {
   const { _body } = connection;
   for (let bytes; connection._got < _body.length; connection._got += bytes.length) {
     pull(connection);
     bytes = connection._in.subarray(0, _body.length - connection._got);
-    if (!bytes.length) return false;
+    if (!bytes.length) return;
     _body.set(bytes, connection._got);
     consume(connection, bytes.length);
   }
+  endBody(connection);
+}
+
+function endBody(connection: Connection): void {
   connection._state = State.HANDLER;
   connection._deadline = Infinity; // the client waits for the handler, not the other way round
-  return true;
+}
+
+/** Calls the handler. */
+function dispatch(connection: Connection): unknown {
+  const { _server, _found, _path, _query, _headers, _body, _match } = connection;
+  _server._request = connection;
+  return _found instanceof Response ? _found : _found._handler.call(_server, _path, _query, _headers, _body, _match);
 }
 
 /** One step of the handler. True when there is an answer. */
 function handle(connection: Connection): boolean {
-  const result = connection._work ? connection._work.next() : { done: true, value: connection._server._dispatch(connection) };
+  const result = connection._work ? connection._work.next() : { done: true, value: dispatch(connection) };
   if (!result.done) return false;
   let reply = result.value;
   if (reply && typeof reply.then === 'function') reply = stepsOf(reply);
@@ -833,11 +891,13 @@ export class Response {
   }
 }
 
-/** Refuses what is no status, and in headers what would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
+/** What is no text of a header, would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
+const BAD_TEXT = /[^\t -~\x80-\xff]/;
+
 function check({ status, contentType, headers }: Response): void {
-  let all = status + '\n' + contentType;
-  for (const name in headers) all += name + headers[name];
-  if (!/^\d{3}\n[\t -~\x80-\xff]*$/.test(all)) throw new Error('Bad status or header');
+  let bad = !(status > 99 && status < 1000 && status % 1 === 0) || BAD_TEXT.test(contentType);
+  for (const name in headers) bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(headers[name] as string);
+  if (bad) throw new Error('Bad status or header');
 }
 
 /** What all that fails is answered with. */
@@ -858,10 +918,10 @@ function answer(connection: Connection, reply: Reply): void {
   if (response._resolve) response = response._resolve(connection._headers);
   check(response); // it may have been changed since it was made
   const { body, status } = response;
-  const hasNoContent = status === 204 || status === 304;
+  const hasNoContent = status < 200 || status === 204 || status === 304;
   const sendsNoContent = hasNoContent || connection._method === 'HEAD';
   const streamed = isIterator(body);
-  const pieces = streamed ? [] : dataPieces(body);
+  const pieces = streamed ? [] : piecesOf(body);
   const length = streamed ? response._length : sizeOf(pieces);
   if (streamed && sendsNoContent && body.return) body.return();
   connection._lasts = !!response._stage || (streamed && !sendsNoContent && length === undefined);
@@ -871,10 +931,11 @@ function answer(connection: Connection, reply: Reply): void {
     return fail(connection, 503);
   }
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
-  // Only browsers repeat a request that meets the end of a kept connection. Where there are zombies the server has to end this one, see end().
-  connection._keep = connection._keep && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
-    && !zombies.length && !parked.length && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
-    && /^Mozilla\//.test(connection._headers['user-agent']);
+  // Only browsers repeat a request that meets the end of a kept connection, and they leave that half open, which keeps its PCB: so some must
+  // be to spare. Where there are zombies the server has to end this one, see end().
+  connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
+    && !zombies.length && held.length > 1 && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+    && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
   if (!sendsNoContent) send(connection, pieces);
   connection._state = State.ANSWER;
@@ -882,23 +943,25 @@ function answer(connection: Connection, reply: Reply): void {
   connection._work = streamed && !sendsNoContent ? body : null;
   connection._body = NO_BYTES;
   restartTimeout(connection);
-  log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
+  if (isHeard(connection._server)) log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
 
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
 function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, keep: boolean): string {
-  const fields = merge({}, headers);
   let head = 'HTTP/1.1 ' + status + ' \r\n';
-  if (status > 199) {
-    if (!hasNoContent) {
-      const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
-      if (!fields['content-type']) fields['content-type'] = contentType + (isText ? '; charset=utf-8' : '');
-      if (length !== undefined) fields['content-length'] = length;
-    }
-    if (!keep) fields.connection = 'close';
+  let own = status < 200 ? '' : keep ? '' : 'connection: close\r\n';
+  let typed = hasNoContent;
+  if (!hasNoContent && length !== undefined) own = 'content-length: ' + length + '\r\n' + own;
+  for (const name in headers) {
+    const key = name.toLowerCase();
+    if (key === 'content-type') typed = true;
+    if (own.indexOf(key + ':') < 0) head += key + ': ' + headers[name] + '\r\n';
   }
-  for (const name in fields) head += name + ': ' + fields[name] + '\r\n';
-  return head + '\r\n';
+  if (!typed) {
+    const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
+    head += 'content-type: ' + contentType + (isText ? '; charset=utf-8\r\n' : '\r\n');
+  }
+  return head + own + '\r\n';
 }
 
 /** Writes what there is, then asks for more. True when that was all. */
@@ -916,7 +979,7 @@ function continueAnswer(connection: Connection): boolean {
     if (piece.value === undefined) {
       connection._deadline = Infinity; // the client waits for the program
     } else {
-      send(connection, dataPieces(piece.value));
+      send(connection, piecesOf(piece.value));
       restartTimeout(connection);
     }
   }
@@ -1007,9 +1070,11 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
   const response = new Response('', 200, contentType, headers);
   response._resolve = (requestHeaders) => {
     let name = path + '.gz';
-    let size = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(name) : -1;
-    const zipped = size >= 0;
-    if (!zipped) size = fileSize(name = path);
+    let size = fileSize(name);
+    const plain = size < 0 || !/(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(path) : -1;
+    const zipped = plain < 0 && size >= 0; // where there is nothing else, it goes out whatever the client accepts: RFC 9110, section 12.5.3
+    if (!zipped) size = plain;
+    if (!zipped) name = path;
     if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return failure(404);
     const answer = new Response(fileBody(name, size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
     answer._length = size;
@@ -1035,14 +1100,13 @@ function step(connection: Connection): void {
   switch (connection._state) {
     case State.IDLE:
       if (!connection._waiting) return;
-      connection._state = State.HEAD;
+      connection._state = State.REQUEST_LINE;
       restartTimeout(connection);
       // falls through
-    case State.HEAD:
-      if (!readHead(connection)) return;
-      // falls through
+    case State.REQUEST_LINE:
+    case State.FIELDS:
     case State.BODY:
-      if (!readBody(connection)) return;
+      if (!readRequest(connection)) return;
       // falls through
     case State.HANDLER:
       if (!handle(connection)) break;
@@ -1066,10 +1130,12 @@ function step(connection: Connection): void {
 export class Server {
   /** @internal */
   _limits: Required<ServerOptions> & { sockets?: number };
+  /** @internal The request whose handler was called last. */
+  declare _request: Connection;
   /** @internal Its ports, the first one first; none when it does not listen. */
   _listeners: Listener[] = [];
   // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.
-  private declare _routes?: { _path: RegExp, _method: string, _handler: Handler }[];
+  private declare _routes?: Route[];
 
   /** @param options limits and switches; see there for the defaults */
   constructor(options?: ServerOptions) {
@@ -1103,17 +1169,16 @@ export class Server {
     return this;
   }
 
-  /** @internal Finds the handler and calls it. */
-  _dispatch(request: Connection): any {
+  /** @internal The route of a request, which gets its match; or what it is answered with when there is none. */
+  _find(request: Connection): Route | Response {
     const method = request._method;
     let allow = '';
-    for (const name in this._routes) {
-      const route = this._routes[name as any];
+    for (let i = 0; this._routes && i < this._routes.length; i++) {
+      const route = this._routes[i];
       const match = request._path.match(route._path);
       if (match) {
-        if (route._method === method || (route._method === 'GET' && method === 'HEAD')) {
-          return route._handler.call(this, request._path, request._query, request._headers, request._body, match);
-        }
+        request._match = match;
+        if (route._method === method || (route._method === 'GET' && method === 'HEAD')) return route;
         allow += (allow && ', ') + route._method + (route._method === 'GET' ? ', HEAD' : '');
       }
     }

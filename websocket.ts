@@ -3,7 +3,7 @@
  * The file reads top to bottom in the order in which data flows: upgrade, the socket (whose methods name what follows), frames in,
  * messages, handler, frames out, closing.
  */
-import { Connection, Handler, RequestHeaders, Response, Server, ServerOptions, _seam } from './ehttpserver';
+import { Connection, Handler, RequestHeaders, Response, Route, Server, ServerOptions, _seam } from './ehttpserver';
 
 const {
   _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _merge, _NO_BYTES, _piecesOf, _pull,
@@ -120,17 +120,15 @@ const hasToken = (header: string | undefined, token: string) => members(header &
 /** Without the port: a page that came from one port of the board opens its socket on another. */
 const hostName = (authority: string) => authority.replace(/:\d*$/, '');
 
-/** The request that is being answered, if it asks for a WebSocket. */
-let request: Connection | null;
+const upgradeRequired = () => _failure(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
 
 const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
-  _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
+  _headers.upgrade && _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
 
 /** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
-function upgrade(server: Server, handler?: (ws: WebSocket) => unknown): Response {
-  if (!request || request._headers['sec-websocket-version'] !== '13') {
-    return _failure(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
-  }
+function upgrade(server: Server, handler: (ws: WebSocket) => unknown): Response {
+  const request = server._request;
+  if (request._headers['sec-websocket-version'] !== '13') return upgradeRequired();
   const { origins, protocols } = server._limits as Limits;
   const [first] = server._listeners;
   const { host, origin, 'sec-websocket-key': key, 'sec-websocket-protocol': offer } = request._headers;
@@ -146,7 +144,7 @@ function upgrade(server: Server, handler?: (ws: WebSocket) => unknown): Response
   const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
   if (protocol) answer['sec-websocket-protocol'] = protocol;
   const response = new Response('', 101, '', answer);
-  response._stage = new WebSocket(request, handler!);
+  response._stage = new WebSocket(request, handler);
   return response;
 }
 
@@ -459,7 +457,7 @@ function stepHandler(ws: WebSocket): void {
 /** One whole frame, at once; a client that leaves more than a message's worth waiting is dropped. */
 function queue(ws: WebSocket, opcode: number, payload: string | Uint8Array): Steps<true> {
   const connection = ws._connection;
-  const pieces = _piecesOf(payload);
+  const pieces = typeof payload === 'string' ? _piecesOf(payload) : [new Uint8Array(payload)]; // the program may change its bytes
   const length = _sizeOf(pieces);
   const head = length > 65535 ? [0, 127, 0, 0, 0, 0, length >> 24, length >> 16, length >> 8, length]
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
@@ -563,13 +561,14 @@ proto.route = function (this: Server, path: string | RegExp, method: string, han
     });
 } as any;
 
-proto._dispatch = function (this: Server, connection: Connection) {
-  request = asksForWebSocket(connection) ? connection : null;
-  if (request) connection._method = 'WEBSOCKET';
-  const reply = base._dispatch.call(this, connection);
-  // Known for something else only: to a WebSocket that is 404. Known for WebSockets only: upgrade() says so, as this is no handshake.
-  return !(reply instanceof Response) || reply.status !== 405 ? reply : request ? _failure(404)
-    : reply.headers.allow === 'WEBSOCKET' ? upgrade(this) : reply;
+proto._find = function (this: Server, connection: Connection): Route | Response {
+  const asks = asksForWebSocket(connection);
+  if (asks) connection._method = 'WEBSOCKET';
+  else if (connection._method === 'WEBSOCKET') connection._method = ''; // it is no method of HTTP
+  const found = base._find.call(this, connection);
+  // Known for something else only: to a WebSocket that is 404. Known for WebSockets only, and this is no handshake: 426.
+  return !(found instanceof Response) || found.status !== 405 ? found : asks ? _failure(404)
+    : found.headers.allow === 'WEBSOCKET' ? upgradeRequired() : found;
 };
 
 // ------------------------------------------------------------------------------------------------------------ SHA-1

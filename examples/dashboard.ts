@@ -3,13 +3,13 @@ import { PicoCYW43 } from 'pico_cyw43';
 import { RequestHeaders, Response, route, run } from '../ehttpserver';
 import { WebSocket, WebSocketServer } from '../websocket';
 import { page } from './lib/page';
+import { KEEP_SOCKET } from './lib/socket';
 import { address, online } from './lib/wifi';
 
 const LED = 0; // the LED of the Pico W is a pin of its Wi-Fi chip
 const THERMOMETER = 30; // analog input 30 of the Pico is the temperature of its processor
 const INPUT = 26; // and this one is GP26, to which you can connect what has 0 to 3.3 volts: a potentiometer, a light sensor, ...
 const EVERY = 100; // milliseconds
-const MOST_VIEWERS = 3; // the board has five connections, each viewer keeps one, and pages need some, too
 const chip = new PicoCYW43();
 const viewers = new Set<WebSocket>();
 
@@ -41,10 +41,6 @@ class Dashboard extends WebSocketServer {
 
   @route('/live', 'WEBSOCKET')
   live(_path: string, _headers: RequestHeaders, ws: WebSocket) {
-    if (viewers.size >= MOST_VIEWERS) {
-      ws.sendClose(1013); // try again later
-      return;
-    }
     viewers.add(ws);
     ws.onmessage = (message) => chip.putGpio(LED, message === 'on');
     ws.onclose = () => viewers.delete(ws);
@@ -87,43 +83,39 @@ const HOME = `
   <button value="off" disabled>Off</button>
 </section>
 <div class="quiet row"><span id="up"></span><span id="watching"></span></div>
-<script>
+<script>${KEEP_SOCKET}
   const SHOWN = 60000; // milliseconds
   const buttons = document.querySelectorAll('button');
   const charts = [...document.querySelectorAll('[data-value]')].map((card) => ({ card, canvas: card.querySelector('canvas'), ...card.dataset }));
   let readings = [];
   let skew; // this computer's clock less the board's
   let socket;
-  let pause = 500;
 
   // ---- connection
 
-  function connect() {
-    const ws = socket = new WebSocket('ws://' + location.host + '/live');
+  onload = () => keepSocket('/live', (ws) => {
     let heard = false;
-    let timer = setTimeout(lost, 4000); // a new try gets through sooner than an old one
-
+    let timer;
+    const expectMore = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => ws.dispatchEvent(new Event('close')), 3000); // a board without power does not even say goodbye
+    };
+    socket = ws;
+    ws.onopen = expectMore;
     ws.onmessage = ({ data }) => {
       if (!heard) skew = Infinity; // the board may have been switched off and on: then its clock begins with 0
       heard = true;
-      pause = 500;
-      clearTimeout(timer);
-      timer = setTimeout(lost, 3000); // a board without power does not even say goodbye
+      expectMore();
       show(JSON.parse(data));
     };
-    ws.onclose = lost;
-
-    async function lost() {
+    ws.onclose = async () => {
       clearTimeout(timer);
-      ws.onmessage = ws.onclose = null;
+      ws.onopen = ws.onmessage = ws.onclose = null;
       ws.close();
       const others = heard ? 0 : await fetch('viewers', { signal: AbortSignal.timeout(3000) }).then((answer) => answer.json()).catch(() => 0);
-      const why = heard ? 'Connection lost' : others ? 'Somebody else is watching' : 'No connection';
-      say(why + ', retry in ' + pause / 1000 + ' s');
-      setTimeout(connect, pause);
-      pause = Math.min(pause * 2, 8000);
-    }
-  }
+      if (ws === socket) say((heard ? 'Connection lost' : others > 2 ? 'Others are watching' : 'No connection') + ', trying again...');
+    };
+  });
 
   function say(text, live = false) {
     state.textContent = text;
@@ -145,7 +137,6 @@ const HOME = `
   }
 
   for (const button of buttons) button.onclick = () => socket.send(button.value);
-  onload = () => setTimeout(connect, 500); // the board listens to one at a time: by then it is done with the page
 
   // ---- charts
 
@@ -203,7 +194,7 @@ const HOME = `
 `;
 
 online(() => {
-  // Releases of Kaluma so far can have one WebSocket open at a time. A viewer who vanished is to keep it for 30 seconds at most.
+  // A viewer who vanished without a goodbye is noticed within 30 seconds. Until then they keep their port.
   run(new Dashboard({ pingSeconds: 10 }).start(80), publish());
   console.log('Open ' + address());
 });

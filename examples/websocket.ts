@@ -2,6 +2,7 @@
 import { RequestHeaders, Response, route } from '../ehttpserver';
 import { WebSocket, WebSocketServer } from '../websocket';
 import { page } from './lib/page';
+import { KEEP_SOCKET } from './lib/socket';
 import { address, online } from './lib/wifi';
 
 class Site extends WebSocketServer {
@@ -38,7 +39,7 @@ const HOME = `
 </section>
 <p class="quiet" id="state">Connecting...</p>
 <div id="log"></div>
-<script>
+<script>${KEEP_SOCKET}
   let ws;
 
   function say(who, text) {
@@ -49,8 +50,8 @@ const HOME = `
     line.scrollIntoView({ block: 'nearest' });
   }
 
-  function connect() {
-    ws = new WebSocket('ws://' + location.host + '/ws');
+  onload = () => keepSocket('/ws', (next) => {
+    ws = next;
     ws.onopen = () => {
       state.textContent = 'Connected';
       send.disabled = false;
@@ -59,9 +60,8 @@ const HOME = `
     ws.onclose = () => { // also when there was no connection in the first place
       state.textContent = 'No connection, trying again...';
       send.disabled = true;
-      setTimeout(connect, 1000);
     };
-  }
+  });
 
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -69,11 +69,10 @@ const HOME = `
     say('me', words.value);
     words.value = '';
   };
-  onload = () => setTimeout(connect, 500); // the board listens to one at a time: by then it is done with the page
 </script>
 `;
 
 online(() => {
-  // Releases of Kaluma so far can have one WebSocket open at a time. A page that vanished is to keep it for 15 seconds at most.
+  // A page that vanished without a goodbye is noticed within 15 seconds. Until then it keeps its port.
   new Site({ pingSeconds: 5 }).listen(80, () => console.log('Open ' + address()));
 });

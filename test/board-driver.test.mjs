@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Board } from './board/index.mjs';
+import { seededRandom } from './board/random.mjs';
 import { brokenRules, connectTo, holdPcbs, listenOn, probe } from './board/testing.mjs';
 
 describe('sockets', () => {
@@ -679,6 +680,179 @@ describe('listening', () => {
     const client = board.connect({ port: 81 });
     board.run(10);
     assert.deepEqual([client.wasReset, client.state], [true, 'closed']);
+  });
+});
+
+/** Listens on so many ports, from 80 on. */
+const listenOnPorts = (board, count) => Array.from({ length: count }, (_, i) => listenOn(board, 80 + i));
+
+/** Tries to listen. @returns the fd, and what errno was after binding and after listening */
+function tryToListen(board, port) {
+  const { netdev } = board;
+  const fd = netdev.socket('AF_INET', 'STREAM');
+  netdev.bind(fd, '0.0.0.0', port);
+  const bound = netdev.errno;
+  netdev.listen(fd);
+  return { fd, bound, listening: netdev.errno };
+}
+
+describe('several listeners', () => {
+  test('stock: bytes of one port never reach the listening object of another', () => {
+    const board = new Board({ firmware: 'stock' });
+    const random = seededRandom(11);
+    const servers = listenOnPorts(board, 4);
+    const clients = [0, 1, 2, 3, 3].map((i, n) => ({ i, n, ...connectTo(board, servers[i], { port: 80 + i, delay: n }) }));
+    const own = [];
+    for (const { fd } of clients) board.netdev.get(fd).read_cb = () => { own.push(fd); };
+    const sent = servers.map(() => []);
+    for (let count = 0; count < 2000; count++) {
+      const { i, n, client } = clients[Math.floor(random() * clients.length)];
+      const text = `${i} ${n} ${count};`;
+      sent[i].push(text);
+      client.send(text);
+      if (random() < 0.3) board.pass();
+    }
+    board.run(50);
+    const sorted = (texts) => texts.join('').split(';').sort();
+    assert.deepEqual(servers.map(({ received }) => sorted(received)), sent.map(sorted));
+    assert.ok(sent.every(({ length }) => length > 300));
+    assert.deepEqual(own, []);
+    board.check();
+  });
+
+  test('routed: bytes reach the accepted object, whichever port that is', () => {
+    const board = new Board({ firmware: 'routed' });
+    const servers = listenOnPorts(board, 2);
+    const got = [];
+    servers.forEach((server, i) => {
+      const { client, fd } = connectTo(board, server, { port: 80 + i });
+      board.netdev.get(fd).read_cb = (data) => { got.push(`${fd} ${Buffer.from(data)}`); };
+      client.send(`for ${fd}`);
+    });
+    board.run(10);
+    assert.deepEqual(got, ['2 for 2', '3 for 3']);
+    assert.deepEqual(servers.map(({ received }) => received), [[], []]);
+  });
+
+  test('accept_cb is called on the listening object of the port; the accepted object says which port that is', () => {
+    const board = new Board();
+    const servers = listenOnPorts(board, 3);
+    for (const i of [2, 0, 1, 2]) connectTo(board, servers[i], { port: 80 + i });
+    assert.deepEqual(servers.map(({ accepted }) => accepted), [[4], [5], [3, 6]]);
+    assert.deepEqual([3, 4, 5, 6].map((fd) => board.netdev.get(fd).lport), [82, 80, 81, 82]);
+  });
+
+  test('each takes an fd, and none of the five PCBs', () => {
+    const board = new Board();
+    assert.deepEqual(listenOnPorts(board, 8).map(({ fd }) => fd), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert.deepEqual([board.vitals().fds, board.vitals().pcbs], [8, 0]);
+    assert.deepEqual(holdPcbs(board, 5), [8, 9, 10, 11, 12]);
+    assert.equal(board.vitals().held, 5);
+  });
+
+  test('the five PCBs are for all ports together: with none free a SYN for any of them is dropped', () => {
+    const board = new Board();
+    const servers = listenOnPorts(board, 3);
+    for (const i of [0, 0, 1, 1, 1]) connectTo(board, servers[i], { port: 80 + i });
+    const others = [80, 81, 82].map((port) => board.connect({ port }));
+    board.run(20);
+    assert.deepEqual(others.map(({ state, wasReset }) => [state, wasReset]), Array(3).fill(['connecting', false]));
+  });
+
+  test('eight ports can listen; on a ninth listen fails with errno -1', () => {
+    const board = new Board();
+    assert.deepEqual(listenOnPorts(board, 8).map(({ object }) => object.state), Array(8).fill(3));
+    const { fd, bound, listening } = tryToListen(board, 88);
+    assert.deepEqual([bound, listening], [0, -1]);
+    assert.equal(board.netdev.get(fd).state, 1);
+    const client = board.connect({ port: 88 });
+    board.run(10);
+    assert.equal(client.wasReset, true);
+  });
+
+  test('what the ninth was bound to is lost for good: a PCB, and the port', () => {
+    const board = new Board();
+    const servers = listenOnPorts(board, 8);
+    board.netdev.close(tryToListen(board, 88).fd);
+    assert.deepEqual([board.vitals().fds, board.vitals().states], [8, { BOUND: 1 }]);
+    board.netdev.close(servers[7].fd);
+    assert.equal(tryToListen(board, 88).bound, -1);
+    assert.deepEqual(board.vitals().held, 1, 'the socket that could not be bound has a PCB all the same');
+  });
+
+  test('one that is closed makes room for another', () => {
+    const board = new Board();
+    const servers = listenOnPorts(board, 8);
+    board.netdev.close(servers[3].fd);
+    assert.deepEqual(tryToListen(board, 88), { fd: servers[3].fd, bound: 0, listening: 0 });
+  });
+
+  test('listening takes a PCB for a moment: with none free bind says 0, and listen -1', () => {
+    const board = new Board();
+    listenOn(board);
+    const [held] = holdPcbs(board, 5);
+    const { fd, bound, listening } = tryToListen(board, 81);
+    assert.deepEqual([bound, listening], [0, -1]);
+    board.netdev.close(held);
+    board.netdev.listen(fd);
+    assert.equal(board.netdev.errno, -1, 'it never got a PCB');
+    board.netdev.close(fd);
+    assert.equal(tryToListen(board, 81).listening, 0);
+    assert.equal(board.vitals().pcbs, 4);
+  });
+
+  test('they count among the 16 fds: when these are in use there is no socket, and a client of any port is reset', () => {
+    const board = new Board();
+    const servers = listenOnPorts(board, 8);
+    for (let i = 0; i < 8; i++) board.netdev.socket('AF_INET', 'STREAM');
+    assert.throws(() => board.netdev.socket('AF_INET', 'STREAM'), { message: 'Remote I/O error' });
+    const clients = [80, 87].map((port) => board.connect({ port }));
+    board.run(20);
+    assert.deepEqual(clients.map(({ wasReset }) => wasReset), [true, true]);
+    board.netdev.close(15);
+    assert.equal(connectTo(board, servers[7], { port: 87 }).fd, 15);
+  });
+
+  test('closing one leaves the others, and their connections', () => {
+    const board = new Board();
+    const servers = listenOnPorts(board, 3);
+    const before = connectTo(board, servers[2], { port: 82 });
+    board.netdev.close(servers[1].fd);
+    const refused = board.connect({ port: 81 });
+    board.run(10);
+    assert.equal(refused.wasReset, true);
+    before.client.send('old');
+    board.run(5);
+    connectTo(board, servers[2], { port: 82 }).client.send('new');
+    connectTo(board, servers[0]).client.send('first');
+    board.run(10);
+    assert.deepEqual(servers.map(({ received }) => received), [['first'], [], ['old', 'new']]);
+    board.check();
+  });
+
+  test('a late FIN closes a new connection that got the number, on another port, too', () => {
+    const board = new Board();
+    const servers = listenOnPorts(board, 2);
+    const first = connectTo(board, servers[0], { delay: 50 });
+    board.netdev.close(first.fd);
+    const second = connectTo(board, servers[1], { port: 81 });
+    assert.equal(second.fd, first.fd);
+    board.run(150);
+    assert.equal(second.client.ended, true);
+    assert.deepEqual(brokenRules(board), ['fd reused unparked']);
+  });
+
+  test('the PCB of a zombie may serve a new connection on another port', () => {
+    const board = new Board({ pcbs: 1 });
+    const servers = listenOnPorts(board, 2);
+    const first = connectTo(board, servers[0]);
+    first.client.reset();
+    board.run(10);
+    const second = connectTo(board, servers[1], { port: 81 });
+    assert.equal(probe(board, first.fd), 0);
+    board.netdev.write(first.fd, 'for the first');
+    board.run(10);
+    assert.equal(second.client.text, 'for the first');
   });
 });
 

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Board } from './board/index.mjs';
 import { holdPcbs, listenOn, probe } from './board/testing.mjs';
+import { findRow, occupy } from './helpers/ports.mjs';
 
 /** A board with a listening program, running; stopped when the test ends. */
 async function start(t, options = {}) {
@@ -204,26 +205,6 @@ describe('on real sockets', () => {
     assert.ok(board.now - readAt > 48, `and back: ${board.now - readAt} ms`);
   });
 
-  test('a port that is taken is said clearly', async (t) => {
-    const other = net.createServer().listen(0, '127.0.0.1');
-    t.after(() => other.close());
-    await once(other, 'listening');
-    const { port } = /** @type {net.AddressInfo} */ (other.address());
-    const board = new Board({ network: 'node', port });
-    t.after(() => board.stop());
-    listenOn(board);
-    await assert.rejects(board.listening, { code: 'EADDRINUSE', message: `port ${port} on 127.0.0.1 is taken: another program listens there` });
-  });
-
-  test('a wanted port is used', async (t) => {
-    const probeServer = net.createServer().listen(0, '127.0.0.1');
-    await once(probeServer, 'listening');
-    const { port } = /** @type {net.AddressInfo} */ (probeServer.address());
-    await new Promise((resolve) => probeServer.close(resolve));
-    const { port: real } = await start(t, { port });
-    assert.equal(real, port);
-  });
-
   test('the program reaches other servers on this machine only', async (t) => {
     const other = net.createServer((socket) => socket.end('hello board')).listen(0, '127.0.0.1');
     t.after(() => other.close());
@@ -241,7 +222,7 @@ describe('on real sockets', () => {
     await board.until(() => netdev.get(fd) === undefined);
   });
 
-  test('stop leaves nothing behind', async () => {
+  test('stop leaves nothing behind, also where ports are just being opened', async () => {
     const board = new Board({ network: 'node' });
     listenOn(board);
     await board.start();
@@ -250,8 +231,117 @@ describe('on real sockets', () => {
     await once(socket, 'connect');
     await board.stop();
     socket.destroy();
+    const early = new Board({ network: 'node' });
+    const reserved = early.network.reserve();
+    for (const boardPort of [80, 81, 8080]) listenOn(early, boardPort);
+    await reserved;
+    await early.stop();
     await wait(20);
     const left = process.getActiveResourcesInfo().filter((name) => /TCP|Timeout/.test(name));
     assert.deepEqual(left, []);
+  });
+});
+
+describe('real ports', () => {
+  /** A board that runs, and listens on these ports. */
+  async function listening(t, boardPorts, options) {
+    const board = new Board({ network: 'node', ...options });
+    t.after(() => board.stop());
+    const servers = boardPorts.map((boardPort) => listenOn(board, boardPort));
+    await board.start();
+    return { board, servers, port: await board.listening };
+  }
+
+  /** Sends something to each of the real ports, and checks that it is read on the listening object of the board's port. */
+  async function reaches(t, { board, servers }, ports) {
+    for (const [i, port] of ports.entries()) (await connect(t, port)).socket.write(`to ${i}`);
+    await board.until(() => servers.every(({ received }) => received.length > 0));
+    assert.deepEqual(servers.map(({ received }) => received), servers.map((_, i) => [`to ${i}`]));
+    board.check();
+  }
+
+  test('are in a row as those of the board are, wherever they begin', async (t) => {
+    const started = await listening(t, [80, 81, 83, 87]);
+    const { board, port } = started;
+    await reaches(t, started, [port, port + 1, port + 3, port + 7]);
+    assert.deepEqual(await Promise.all([80, 81, 83, 87].map((boardPort) => board.network.realPort(boardPort))), [port, port + 1, port + 3, port + 7]);
+  });
+
+  test('begin where it was asked for', async (t) => {
+    const wanted = await findRow();
+    const started = await listening(t, [8080, 8081, 8082], { port: wanted });
+    assert.equal(started.port, wanted);
+    await reaches(t, started, [wanted, wanted + 1, wanted + 2]);
+  });
+
+  test('are looked for elsewhere when one of a row is taken', async (t) => {
+    const board = new Board({ network: 'node' });
+    const { network } = board;
+    const { openServer } = network;
+    let taken = 0;
+    network.openServer = async (wanted, boardPort) => {
+      if (taken === 0 && wanted > 0) taken = await occupy(t, wanted);
+      return openServer.call(network, wanted, boardPort);
+    };
+    const servers = [80, 81, 82].map((boardPort) => listenOn(board, boardPort));
+    await board.start();
+    t.after(() => board.stop());
+    const port = await board.listening;
+    assert.ok(taken > 0 && (taken < port || taken > port + 7), `${taken} is taken, and the row begins at ${port}`);
+    await reaches(t, { board, servers }, [port, port + 1, port + 2]);
+  });
+
+  test('are any for ports before the first one, and far behind it', async (t) => {
+    const started = await listening(t, [81, 80, 8080]);
+    const { board, port } = started;
+    const [below, far] = await Promise.all([80, 8080].map((boardPort) => board.network.realPort(boardPort)));
+    await reaches(t, started, [port, below, far]);
+  });
+
+  test('of a board that nobody listens on reset their clients', async (t) => {
+    const { board, port } = await listening(t, [80]);
+    const client = await connect(t, port + 1);
+    await board.until(() => client.error === 'ECONNRESET');
+  });
+
+  test('that are opened later are known when they are', async (t) => {
+    const { board, servers, port } = await listening(t, [80], { port: await findRow() });
+    assert.equal(board.network.realPort(81), undefined);
+    servers.push(listenOn(board, 81));
+    assert.equal(await board.network.realPort(81), port + 1);
+    await reaches(t, { board, servers }, [port, port + 1]);
+  });
+
+  test('that are taken are said clearly: the first one, before and after the board listens', async (t) => {
+    const port = await occupy(t, 0);
+    const board = new Board({ network: 'node', port });
+    t.after(() => board.stop());
+    listenOn(board);
+    await assert.rejects(board.listening, {
+      code: 'EADDRINUSE', port, boardPort: 80, message: `port ${port} on 127.0.0.1, which stands for the board's port 80, is taken: another program listens there`,
+    });
+    const early = new Board({ network: 'node', port });
+    t.after(() => early.stop());
+    await assert.rejects(early.network.reserve(), {
+      code: 'EADDRINUSE', port, message: `port ${port} on 127.0.0.1, which stands for the board's first port, is taken: another program listens there`,
+    });
+  });
+
+  test('that are taken are said clearly: one behind the first', async (t) => {
+    const port = await findRow();
+    await occupy(t, port + 2);
+    const board = new Board({ network: 'node', port });
+    t.after(() => board.stop());
+    for (const boardPort of [80, 81, 82]) listenOn(board, boardPort);
+    const message = `port ${port + 2} on 127.0.0.1, which stands for the board's port 82, is taken: another program listens there`;
+    await assert.rejects(board.listening, { code: 'EADDRINUSE', port: port + 2, boardPort: 82, message });
+    assert.equal(await board.network.realPort(81), port + 1);
+  });
+
+  test('end at 65535', async (t) => {
+    const board = new Board({ network: 'node', port: 65536 });
+    t.after(() => board.stop());
+    listenOn(board);
+    await assert.rejects(board.listening, { message: "port 65536 on 127.0.0.1, which stands for the board's port 80, is none: the last one is 65535" });
   });
 });

@@ -1,13 +1,15 @@
 // The examples with a WebSocket, used as a person would use them: with Chromium, in the size of a phone.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import vm from 'node:vm';
 import { WebSocket } from 'ws';
 import { Board } from './board/index.mjs';
 import { CHROMIUM, launch, RESULTS } from './helpers/chromium.mjs';
-import { boot, BOARD, bundle, eventually, PATIENCE, pause, PHONE, seconds, seen, startAndVisit, withPageIn } from './helpers/examples.mjs';
+import { boot, bundle, eventually, PATIENCE, path, pause, PHONE, seconds, seen, startAndVisit, withPageIn } from './helpers/examples.mjs';
 import { unlessFound } from './helpers/program.mjs';
-import { openPeer } from './support/websocket.mjs';
+import { BINARY, frame, openPeer } from './support/websocket.mjs';
 
 const skip = unlessFound(CHROMIUM, 'Chromium');
 const FIRMWARES = /** @type {const} */ (['stock', 'routed']);
@@ -33,9 +35,11 @@ function answerTo(url, message) {
 }
 
 describe('npm start', () => {
-  for (const [name, socket, message, answer] of [['websocket', 'ws', 'Grüße', /^Grüße$/], ['dashboard', 'live', '', /^\{"ms":\d+,.*\}$/]]) {
+  for (const [name, path, message, answer] of [
+    ['websocket', '/ws', 'Grüße', /^Grüße$/], ['dashboard', '/live', '', /^\{"ms":\d+,.*\}$/], ['chat', '/room', '', /^\n1$/],
+  ]) {
     test(`runs ${name}`, () => startAndVisit(name, async (url) => {
-      assert.match(await answerTo(url + socket, message), answer);
+      for (const n of [1, 2, 3]) assert.match(await answerTo(`ws://127.0.0.1:${+new URL(url).port + n}${path}`, message), answer);
     }));
   }
 });
@@ -51,12 +55,86 @@ describe('the examples with a WebSocket in Chromium', { skip, timeout: 10 * 6000
       test('dashboard: values and curves that move, and a LED to switch', () => testDashboard(firmware));
       test('dashboard: goes on after a break, and after a silence', () => testDashboardBreaks(firmware));
       test('dashboard: goes on when the board has been switched off and on', () => testDashboardRestart(firmware));
+      test('chat: what is typed in each of three browsers appears in all of them', () => testChat(firmware));
+      test('chat: goes on after a break', () => testChatBreak(firmware));
     });
   }
 
-  test('websocket: on stock firmware a second page waits until the first one has gone', testEchoSecond);
-  test('dashboard: on stock firmware a second page says that somebody else is watching, until the first one has gone', testDashboardSecond);
-  test('dashboard: on routed firmware three can watch; a fourth one waits', testDashboardViewers);
+  test('websocket: on stock firmware three browsers get their own words back; a fourth one waits until one of them has gone', testEchoFour);
+  test('dashboard: on stock firmware three browsers watch; a fourth one waits until one of them has gone', () => testDashboardViewers('stock', 3));
+  test('dashboard: on routed firmware four browsers watch; a fifth one waits until one of them has gone', () => testDashboardViewers('routed', 4));
+});
+
+// --------------------------------------------------------------------------------------------------------- keepSocket
+
+/** Runs the script that pages have, with a clock of its own. What it does is written down with the time. */
+function keepSocket(location) {
+  const [, script] = /KEEP_SOCKET = `([^]*)`;/.exec(readFileSync(path('examples/lib/socket.ts'), 'utf8'));
+  const done = [];
+  const sockets = [];
+  const timers = [];
+  let now = 0;
+  class FakeSocket extends EventTarget {
+    readyState = 0;
+
+    constructor(url) {
+      super();
+      done.push([now, url]);
+      sockets.push(this);
+    }
+
+    close() {
+      done.push([now, 'close']);
+      this.end();
+    }
+
+    end() {
+      this.readyState = 3;
+      this.dispatchEvent(new Event('close'));
+    }
+  }
+  const fetch = async (url, { method }) => {
+    done.push([now, `${method} ${url}`]);
+    throw new TypeError('Failed to fetch');
+  };
+  const setTimeout = (run, ms) => timers.push({ at: now + ms, run });
+  const used = [];
+  vm.runInNewContext(`${script}keepSocket('/ws', use);`, {
+    location, fetch, setTimeout, AbortSignal, WebSocket: FakeSocket, Date: { now: () => 3 }, use: (ws) => used.push(ws),
+  });
+  /** Lets time pass. */
+  const run = async (ms) => {
+    for (const end = now + ms; ; now++) {
+      await new Promise(setImmediate); // what was promised is done
+      for (const timer of timers.filter(({ at }) => at === now)) timer.run();
+      await new Promise(setImmediate);
+      if (now === end) return;
+    }
+  };
+  return { done, sockets, used, run };
+}
+
+for (const [port, ports] of /** @type {[string, number[]][]} */ ([['', [81, 82, 83]], ['8080', [8081, 8082, 8083]]])) {
+  test(`the page's script goes over ports ${ports.join(', ')} and over again, a second after each end, each time with a request before`, async () => {
+    const { done, sockets, used, run } = keepSocket({ hostname: '192.168.1.5', port });
+    const expected = [];
+    for (let n = 0; n < 5; n++) {
+      await run(100);
+      expected.push([n * 1400, 'HEAD /'], [n * 1400 + 100, `ws://192.168.1.5:${ports[n % 3]}/ws`]);
+      assert.deepEqual(done, expected);
+      sockets[n].readyState = 1;
+      await run(1000);
+      sockets[n].end();
+      await run(300);
+    }
+    assert.deepEqual(used, sockets);
+  });
+}
+
+test("the page's script gives up a socket that does not open in 2 seconds, and takes the next port", async () => {
+  const { done, run } = keepSocket({ hostname: 'board', port: '' });
+  await run(3000);
+  assert.deepEqual(done, [[0, 'HEAD /'], [100, 'ws://board:81/ws'], [2100, 'close'], [2400, 'HEAD /'], [2500, 'ws://board:82/ws']]);
 });
 
 /** Every connection is reset, at both ends. */
@@ -148,22 +226,23 @@ async function testEchoRestart(firmware) {
   });
 }
 
-async function testEchoSecond() {
-  await withPage('websocket', {}, async ({ page, context }) => {
-    await seen(page, '#state', 'Connected');
-    const second = await context.newPage();
-    await second.goto(BOARD);
-    await seen(second, '#state', 'No connection, trying again...');
+async function testEchoFour() {
+  await withPage('websocket', {}, async ({ page, visit }) => {
+    const pages = [page, await visit(), await visit()];
+    for (const each of pages) await seen(each, '#state', 'Connected');
+    const fourth = await visit();
+    await Promise.all(pages.map((each, n) => converse(each, [1, 2, 3, 4].map((count) => `page ${n} says ${count}`))));
+    await seen(fourth, '#state', 'No connection, trying again...');
     await converse(page, ['mine']);
-    await page.close();
-    await seen(second, '#state', 'Connected');
-    await converse(second, ['now mine']);
+    await pages[1].close();
+    await seen(fourth, '#state', 'Connected');
+    await converse(fourth, ['now mine']);
+    await converse(pages[2], ['still mine']);
   });
 }
 
 // ----------------------------------------------------------------------------------------------------------- dashboard
 
-const state = (page) => page.locator('#state').textContent();
 const value = (page, name) => page.locator(`[data-value=${name}] .now`).textContent();
 const ledIsOn = (page) => page.locator('#led').evaluate((led) => led.classList.contains('on'));
 const readings = (page) => page.evaluate('readings');
@@ -226,7 +305,7 @@ async function testDashboardBreaks(firmware) {
   await withPage('dashboard', { firmware }, async ({ page, board }) => {
     await more(page, 10);
     breakAll(board);
-    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
+    await seen(page, '#state', 'Connection lost, trying again...');
     assert.ok(await button(page, 'On').isDisabled());
     await photograph(page, `dashboard-lost-${firmware}`);
     const before = await readings(page);
@@ -234,11 +313,11 @@ async function testDashboardBreaks(firmware) {
     const after = await more(page, 5);
     assert.deepEqual(after.slice(0, before.length), before, 'the curve from before the break is not there any more');
 
-    // Nothing arrives any more, on either side. On stock firmware the board has to find that out before it takes the next one: 30 seconds.
+    // Nothing arrives any more, on either side. The page notices it by itself, and takes another port.
     board.setLink({ delay: 600000 });
-    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
+    await seen(page, '#state', 'Connection lost, trying again...');
     board.setLink({ delay: 0 });
-    await page.getByText('Live').waitFor({ timeout: 30000 + PATIENCE });
+    await seen(page, '#state', 'Live');
     await switchLed(board, page, 'On');
   });
 }
@@ -248,8 +327,7 @@ async function testDashboardRestart(firmware) {
     await more(page, 30);
     await switchLed(board, page, 'On');
   }, async (page, restart) => {
-    await seen(page, '#state', 'Connection lost, retry in 0.5 s');
-    for (const length of [1, 2]) await seen(page, '#state', `No connection, retry in ${length} s`);
+    for (const what of ['Connection lost', 'No connection']) await seen(page, '#state', `${what}, trying again...`);
     const { board } = await restart();
     await seen(page, '#state', 'Live');
     await eventually('volts', () => value(page, 'volts'), (found) => found === '3.00');
@@ -265,39 +343,27 @@ async function testDashboardRestart(firmware) {
   }, [{ volts: () => 1 }, { volts: () => 3 }]);
 }
 
-async function testDashboardSecond() {
-  await withPage('dashboard', {}, async ({ page, context }) => {
-    await seen(page, '#state', 'Live');
-    const second = await context.newPage();
-    await second.goto(BOARD);
-    for (const wait of ['0.5', '1', '2']) await seen(second, '#state', `Somebody else is watching, retry in ${wait} s`);
-    await photograph(second, 'dashboard-taken-stock');
-    assert.equal(await state(page), 'Live');
-    await more(page, 5);
-    await page.close();
-    await seen(second, '#state', 'Live');
-    await more(second, 5);
-  });
-}
-
-async function testDashboardViewers() {
-  await withPage('dashboard', { firmware: 'routed' }, async ({ page, board, context }) => {
+async function testDashboardViewers(firmware, most) {
+  await withPage('dashboard', { firmware }, async ({ page, board, visit }) => {
     const pages = [page];
-    for (let i = 1; i < 4; i++) {
-      await seen(pages[i - 1], '#state', 'Live');
-      pages[i] = await context.newPage();
-      await pages[i].goto(BOARD);
-    }
-    const fourth = pages.pop();
-    await seen(fourth, '#state', 'Somebody else is watching, retry in 1 s');
-    for (const each of pages) await seen(each, '#watching', '3 are watching');
-    await switchLed(board, pages[1], 'On', pages);
-    await switchLed(board, pages[2], 'Off', pages);
-    await photograph(pages[2], 'dashboard-three-routed');
+    while (pages.length < most) pages.push(await visit());
+    for (const each of pages) await seen(each, '#watching', `${most} are watching`);
+    const another = await visit();
+    await seen(another, '#state', 'Others are watching, trying again...');
+    await photograph(another, `dashboard-taken-${firmware}`);
 
-    await pages[0].close();
-    await seen(fourth, '#state', 'Live');
-    await switchLed(board, fourth, 'On', [fourth, pages[1], pages[2]]);
+    await Promise.all(pages.map((each) => more(each, 20)));
+    const all = await Promise.all(pages.map(readings));
+    const last = all[0].at(-5).ms;
+    for (const [n, each] of all.entries()) assert.ok(each.some(({ ms }) => ms === last), `browser ${n} does not have the reading of ${last}`);
+    for (const [n, each] of pages.entries()) await switchLed(board, each, n % 2 ? 'Off' : 'On', pages);
+    await photograph(pages[2], `dashboard-three-${firmware}`);
+
+    await pages.shift().close();
+    await seen(another, '#state', 'Live');
+    pages.push(another);
+    await switchLed(board, another, board.pins.LED ? 'Off' : 'On', pages);
+    await Promise.all(pages.map((each) => more(each, 10)));
   });
 }
 
@@ -322,6 +388,110 @@ for (const firmware of FIRMWARES) {
     assert.ok(Math.max(...gaps) > 3000 && gaps.filter((gap) => gap > 110).length === 1, `gaps: ${gaps}`);
     assert.ok(board.now - all.at(-1) < 120 && all.filter((ms) => ms > resumed).length > 25, 'it does not keep up any more');
     assert.equal(peer.over, false);
+    board.check();
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------------- chat
+
+/** The lines in a browser: who, what, and whether the browser takes them for its own. */
+const chatLines = (page) => page.locator('#log div').evaluateAll((all) => all.map((line) => [line.firstChild.textContent, line.lastChild.textContent, line.className]));
+
+async function rename(page, name) {
+  await page.getByLabel('Your name').fill(name);
+  await page.getByLabel('Your name').blur();
+}
+
+/** What all pages are to show: each its own lines as its own. */
+async function allShow(pages, names, lines) {
+  for (const [n, page] of pages.entries()) {
+    const wanted = lines.map(([name, text]) => [name, text, name === names[n] ? 'mine' : '']);
+    await eventually(`lines in ${names[n]}'s browser`, () => chatLines(page), (found) => found.length >= wanted.length);
+    assert.deepEqual(await chatLines(page), wanted);
+  }
+}
+
+async function testChat(firmware) {
+  await withPage('chat', { firmware }, async ({ page, visit }) => {
+    await seen(page, '#state', 'Nobody else is in the room');
+    const pages = [page, await visit(), await visit()];
+    const names = ['Ada', 'Grüße 😀', '<b>Bob</b>'];
+    for (const [n, each] of pages.entries()) {
+      await seen(each, '#state', '3 are in the room');
+      await rename(each, names[n]);
+    }
+    const lines = [];
+    for (const text of ['x'.repeat(200), '<i>Hello</i> & 漢字', 'How are you?']) {
+      for (const [n, each] of pages.entries()) {
+        await type(each, text, n ? 'click' : 'enter');
+        lines.push([names[n], text]);
+        await allShow(pages, names, lines);
+      }
+    }
+    await photograph(pages[1], `chat-full-${firmware}`);
+
+    await pages[2].close();
+    for (const each of pages.slice(0, 2)) await seen(each, '#state', '2 are in the room');
+    pages[2] = await visit(); // somebody new, who finds what was said
+    await rename(pages[2], names[2] = 'Carla');
+    await allShow(pages, names, lines);
+    for (const each of pages) await seen(each, '#state', '3 are in the room');
+    for (const text of ['Hello! I am late', 'What have I missed?']) await type(pages[2], text);
+    lines.push(['Carla', 'Hello! I am late'], ['Carla', 'What have I missed?']);
+    await allShow(pages, names, lines);
+    const [form, last] = await Promise.all([pages[2].locator('form'), pages[2].locator('#log div').last()].map((part) => part.boundingBox()));
+    assert.ok(last.y + last.height <= form.y && form.y + form.height <= PHONE.height, 'the last line and the form are not both to be seen');
+
+    await page.reload(); // its name is the same
+    assert.equal(await page.getByLabel('Your name').inputValue(), 'Ada');
+    await allShow([page], names, lines.slice(-10));
+  }, `chat-${firmware}`);
+}
+
+async function testChatBreak(firmware) {
+  await withPage('chat', { firmware }, async ({ page, visit, board }) => {
+    const pages = [page, await visit()];
+    for (const each of pages) await seen(each, '#state', '2 are in the room');
+    for (const [n, each] of pages.entries()) await rename(each, `Guest ${n}`);
+    await type(page, 'before');
+    await allShow(pages, ['Guest 0', 'Guest 1'], [['Guest 0', 'before']]);
+    breakAll(board);
+    for (const each of pages) await seen(each, '#state', 'No connection, trying again...');
+    assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
+    for (const each of pages) await seen(each, '#state', '2 are in the room');
+    await type(pages[1], 'after');
+    await allShow(pages, ['Guest 0', 'Guest 1'], [['Guest 0', 'before'], ['Guest 1', 'after']]);
+  });
+}
+
+for (const firmware of FIRMWARES) {
+  test(`chat: hands on what its page sends and nothing else, and keeps ten lines, ${firmware} firmware`, async () => {
+    const board = new Board({ firmware, wifi: 'off', storage: { WIFI_SSID: 'home' } });
+    board.load(await bundle('chat'), 'chat.js');
+    board.run(10);
+    const visitors = [81, 82].map((port) => openPeer(board, { path: '/room', port }).polite());
+    board.run(50);
+    assert.deepEqual(visitors.map(({ messages }) => messages), [['\n1', '\n2'], ['\n2']]);
+    const said = (visitor) => visitor.messages.filter((message) => !/^\n\d$/.test(message));
+
+    const good = ['n\n', `${'n'.repeat(20)}\n${'t'.repeat(200)}`, `${'漢'.repeat(20)}\n${'字'.repeat(200)}`, 'a\nb\nc'];
+    for (const text of ['', '\n', '\ntext', 'no name', `${'n'.repeat(21)}\ntext`, `n\n${'t'.repeat(201)}`, ...good]) visitors[0].text(text);
+    visitors[0].send(frame(BINARY, 'n\ntext'));
+    board.run(500);
+    for (const visitor of visitors) assert.deepEqual(said(visitor), good);
+
+    const many = Array.from({ length: 12 }, (_, n) => `n\n${n} ${'字'.repeat(190)}`);
+    for (const line of many) {
+      visitors[1].text(line);
+      board.run(50);
+    }
+    const late = openPeer(board, { path: '/room', port: 83 }).polite();
+    board.run(500);
+    assert.deepEqual(late.messages, [...many.slice(-10), '\n3']);
+    for (const visitor of visitors) assert.deepEqual(said(visitor), [...good, ...many]);
+    visitors[0].close();
+    board.run(500);
+    assert.deepEqual(late.messages.slice(-1), ['\n2']);
     board.check();
   });
 }

@@ -211,6 +211,12 @@ describe('what it shows', () => {
     assert.ok(readme.includes(`${common}new WiFi().connect(`), common);
   });
 
+  test("the page's side of a WebSocket is that of the examples", () => {
+    const [, script] = /KEEP_SOCKET = `\n([^]*?)`;/.exec(read('examples/lib/socket.ts'));
+    assert.match(script, /new WebSocket/);
+    assert.ok(readme.includes(script.replace(/^ {2}/gm, '')), script);
+  });
+
   test('the loader and the command for esbuild are the tested ones', () => {
     const loader = read('test/ways/loader.js').split('\n').slice(1).join('\n');
     assert.ok(readme.replace(/^ {2}/gm, '').includes(loader), 'the loader');

@@ -10,13 +10,15 @@ import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import WebSocket from 'ws';
 import { buildExamples, exampleSources } from '../tools/build.mjs';
-import { makeLines } from '../tools/lines.mjs';
+import { makeLines, portsLine } from '../tools/lines.mjs';
 import { Board } from './board/index.mjs';
+import { findRow, occupy } from './helpers/ports.mjs';
 import { findProgram, Program, runToEnd, unlessFound } from './helpers/program.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const START = join(ROOT, 'tools', 'start.mjs');
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+const CURL = findProgram('CURL', ['curl', 'curl.exe']);
 const EXAMPLES = exampleSources().map((file) => parse(file).name);
 const READY = /\w+ runs on an emulated Pico W: (http:\/\/127\.0\.0\.1:\d+\/) {2}\(Ctrl-C ends it\)\n(\w+) firmware: .*\n(?:.*\n)*?Open (\S+)\n/;
 
@@ -35,6 +37,9 @@ async function start(...args) {
   const [, url, firmware, printed] = await program.prints(READY);
   return { program, firmware, url, printed };
 }
+
+/** The URL of another port of the board, behind the first one. */
+const behind = (url, count, scheme = 'http') => `${scheme}://127.0.0.1:${+new URL(url).port + count}/`;
 
 const refused = (...args) => runToEnd(process.execPath, [START, ...args]);
 
@@ -255,7 +260,7 @@ describe('npm start tells', () => {
     const { program, url } = await start('plain', '--latency', '20', '--loss', '1.5', '--syn-retries', 'real');
     assert.match(program.stdout.replace(url, 'URL'), new RegExp(`^${[
       'plain runs on an emulated Pico W: URL  \\(Ctrl-C ends it\\)',
-      'stock firmware: one client is heard at a time, the others wait',
+      'stock firmware: each port hears one client at a time, the others wait',
       "program: takes some [1-9]\\d of the board's 180 KB of JavaScript heap",
       'link: 20 ms more each way; 1.5 % of the packets are lost, 200 ms each; SYN retries after 1, 3 and 7 s',
       '(board .*\n)?Open ',
@@ -320,33 +325,33 @@ describe('npm start tells', () => {
         ws.onmessage = (message) => ws.send(message);
       });
     `));
-    const socket = new WebSocket(`${url.replace('http', 'ws')}echo`);
+    const socket = new WebSocket(`${behind(url, 1, 'ws')}echo`);
     const got = [];
     await new Promise((resolve, reject) => {
       socket.on('error', reject);
       socket.on('open', () => { socket.send('x'.repeat(300)); socket.ping(); socket.send('two'); });
       socket.on('message', (data) => { if (got.push(String(data)) === 3) resolve(); });
     });
-    await program.prints(lineOf('WS      /echo                           101      open'));
+    await program.prints(lineOf('WS      :81/echo                        101      open'));
     socket.close(1000, 'enough');
-    await program.prints(lineOf('WS      /echo                          1000    closed TIME  2 in, 3 out'));
+    await program.prints(lineOf('WS      :81/echo                       1000    closed TIME  2 in, 3 out'));
 
-    const other = new WebSocket(`${url.replace('http', 'ws')}echo`);
+    const other = new WebSocket(`${behind(url, 2, 'ws')}echo`);
     await new Promise((resolve) => other.once('message', resolve));
     other.terminate();
-    await program.prints(lineOf('WS      /echo                          1006    closed TIME  0 in, 1 out'));
+    await program.prints(lineOf('WS      :82/echo                       1006    closed TIME  0 in, 1 out'));
     assert.equal(await program.stop(), 0);
   });
 
   test('the vitals of the board when they have changed', async () => {
     const { program, url } = await start(served("server.route('/', 'GET', () => new Response((function* () { for (;;) yield; })()));"));
-    await program.prints(/^board {3}clients 0 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 5\/16 {2}PCBs 4\/5, 4 held$/m);
+    await program.prints(/^board {3}clients 0 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 8\/16 {2}PCBs 4\/5, 4 held$/m);
     const socket = net.connect(+new URL(url).port, '127.0.0.1');
     socket.on('error', () => {});
     socket.resume().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    await program.prints(/^board {3}clients 1 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 5\/16 {2}PCBs 4\/5, 3 held$/m);
+    await program.prints(/^board {3}clients 1 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 8\/16 {2}PCBs 4\/5, 3 held$/m);
     socket.destroy();
-    await program.prints(/clients 1 [^]*^board {3}clients 0 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 5\/16 {2}PCBs 4\/5, 4 held$/m);
+    await program.prints(/clients 1 [^]*^board {3}clients 0 {2}heap 4\d\/180 KB {2}input 0\.0\/20 KB {2}fds 8\/16 {2}PCBs 4\/5, 4 held$/m);
     assert.equal(await program.stop(), 0);
     assert.equal(program.stdout.match(/^board /gm).length, 3);
   });
@@ -470,17 +475,99 @@ describe('npm start notices', () => {
       assert.equal(await program.stop(), 0);
     });
   }
+});
 
-  test('a second port', async () => {
-    const { program } = await start(served(`
-      const second = new WebSocketServer();
-      second.route('/', 'GET', () => 'second');
-      setTimeout(() => second.listen(81), 20);
-    `));
-    const [, url] = await program.prints(/^port 81 of the board is at (http:\/\/127\.0\.0\.1:\d+\/)$/m);
-    assert.equal((await ask(url)).text, 'second');
+describe('npm start with several ports', () => {
+  const skip = unlessFound(CURL, 'curl');
+
+  /** A program with a server on each of these ports that says its port; it prints where to open them. */
+  const servers = (...ports) => temporaryFile('several.js', `
+    const { Server } = require('./ehttpserver');
+    new (require('wifi').WiFi)().connect(() => [${ports}].forEach((port) => {
+      new Server().route('/where', 'GET', () => String(port)).listen(port, () => console.log('Open http://' + __netdev.ip + ':' + port + '/'));
+    }));
+  `);
+
+  for (const where of ['at any free ports', 'behind the port that was asked for']) {
+    test(`says in one line where they are, before the program says more, and all are there, ${where}`, { skip }, async () => {
+      const port = where.startsWith('at any') ? 0 : await findRow();
+      const program = new Program(process.execPath, [START, served("server.route('/', 'GET', () => 'page');"), '--port', String(port)]);
+      started.push(program);
+      const pattern = /Pico W: (\S+) .*\n.*\nprogram: .*\nports 80 to 83 of the board are (\d+) to (\d+) on 127\.0\.0\.1\n(?:board .*\n)?Open (\S+)\n/;
+      const [, url, first, last, printed] = await program.prints(pattern);
+      assert.deepEqual([printed, `http://127.0.0.1:${first}/`, +last], [url, url, +first + 3]);
+      if (port) assert.equal(+first, port);
+      for (let n = 0; n < 4; n++) {
+        assert.deepEqual(await runToEnd(CURL, ['--silent', '--show-error', '--max-time', '20', behind(url, n)]), { code: 0, stdout: 'page', stderr: '' });
+      }
+      assert.equal(await program.stop(), 0);
+      assert.equal(program.stderr, '');
+      assert.equal(program.stdout.match(/^ports /gm).length, 1);
+    });
+  }
+
+  test('opens WebSockets where the example has them, on all but the first at the same time', async () => {
+    const { program, url } = await start('websocket');
+    const refusal = await new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${behind(url, 0, 'ws')}ws`);
+      socket.on('error', reject).on('open', reject).on('unexpected-response', (request, response) => resolve(response));
+    });
+    assert.equal(refusal.statusCode, 421);
+    refusal.resume();
+    const sockets = [1, 2, 3].map((n) => new WebSocket(`${behind(url, n, 'ws')}ws`));
+    const answers = sockets.map((socket, n) => new Promise((resolve, reject) => {
+      socket.on('error', reject).on('open', () => socket.send(`message ${n}`)).on('message', (data) => resolve(String(data)));
+    }));
+    assert.deepEqual(await Promise.all(answers), ['message 0', 'message 1', 'message 2']);
+    await program.prints(lineOf('WS      /ws                             421      10 B TIME'));
+    for (const port of [81, 82, 83]) await program.prints(lineOf(`WS      :${port}/ws                          101      open`));
+    for (const socket of sockets) socket.close();
     assert.equal(await program.stop(), 0);
-    assert.equal(program.stdout.match(/^port /gm).length, 1);
+    assert.equal(program.stderr, '');
+  });
+
+  test('tells two servers apart: in the lines of their requests, and where the program prints their addresses', async () => {
+    const { program, url } = await start(servers(80, 81));
+    const [, second] = await program.prints(/^Open .*\nports 80 and 81 of the board are .*\nOpen (\S+)$/m);
+    assert.equal(second, behind(url, 1));
+    assert.equal((await ask(`${url}where`)).text, '80');
+    assert.equal((await ask(`${second}where`)).text, '81');
+    await program.prints(lineOf('GET     /where                          200       2 B TIME'));
+    await program.prints(lineOf('GET     :81/where                       200       2 B TIME'));
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stderr, '');
+  });
+
+  test('takes the first one of the program for the first, whatever its number, and finds a place for those that are far from it', async () => {
+    const { program, url } = await start(servers(8080, 8081, 80));
+    const [, far] = await program.prints(/^ports 80, 8080 and 8081 of the board are (\d+), \d+ and \d+ on 127\.0\.0\.1$/m);
+    assert.equal((await ask(`${url}where`)).text, '8080');
+    assert.equal((await ask(`${behind(url, 1)}where`)).text, '8081');
+    assert.equal((await ask(`http://127.0.0.1:${far}/where`)).text, '80');
+    await program.prints(lineOf('GET     :80/where                       200       2 B TIME'));
+    assert.equal(await program.stop(), 0);
+  });
+
+  test('says so again when the program opens another one later', async () => {
+    const { program, url } = await start(served(`
+      const second = new Server();
+      second.route('/', 'GET', () => 'second');
+      setTimeout(() => second.listen(84), 200);
+    `));
+    const first = +new URL(url).port;
+    await program.prints(new RegExp(`^ports 80 to 84 of the board are ${first} to ${first + 4} on 127\\.0\\.0\\.1$`, 'm'));
+    assert.equal((await ask(behind(url, 4))).text, 'second');
+    assert.equal(await program.stop(), 0);
+    assert.equal(program.stdout.match(/^ports /gm).length, 2);
+    assert.equal(program.stderr, '');
+  });
+
+  test('names the one that is in use, and the port of the board that it stands for; exit code 1', async (t) => {
+    const port = await findRow();
+    await occupy(t, port + 2);
+    const { code, stderr } = await refused('websocket', '--port', String(port));
+    const message = `Port ${port + 2}, which stands for port 82 of the board, is in use. Choose another one: --port 0 takes any\n`;
+    assert.deepEqual({ code, stderr }, { code: 1, stderr: message });
   });
 });
 
@@ -550,6 +637,19 @@ describe('the lines of npm start', () => {
     assert.ok(line.includes('/x'.repeat(30)) && line.length <= 120, line);
   });
 
+  test('say the port of the board before the path, unless it is the first one', () => {
+    const { traffic } = makeLines();
+    assert.equal(traffic({ ...event, port: 81, path: '/x'.repeat(50) }), 'GET     :81/x/x/x/x/x/x/x/x/x/x/x/x...  404   12.1 KB    12.3 s  client left');
+  });
+
+  test('say where several ports are: as rows, where they are rows, in the order of the board', () => {
+    const line = (...ports) => portsLine(new Map(ports));
+    assert.equal(line([80, 8080], [81, 8081], [82, 8082], [83, 8083]), 'ports 80 to 83 of the board are 8080 to 8083 on 127.0.0.1');
+    assert.equal(line([81, 8081], [80, 8080]), 'ports 80 and 81 of the board are 8080 and 8081 on 127.0.0.1');
+    assert.equal(line([80, 8080], [81, 8081], [83, 8083]), 'ports 80, 81 and 83 of the board are 8080, 8081 and 8083 on 127.0.0.1');
+    assert.equal(line([80, 8080], [81, 8081], [82, 9000]), 'ports 80, 81 and 82 of the board are 8080, 8081 and 9000 on 127.0.0.1');
+  });
+
   test('have colours where they are wanted, none otherwise', () => {
     const { traffic, vitals } = makeLines({ colours: true });
     assert.equal(traffic(event), 'GET     /                              \x1b[33m 404\x1b[0m   12.1 KB    12.3 s  \x1b[2mclient left\x1b[0m');
@@ -588,7 +688,7 @@ describe('npm start at Ctrl-C', () => {
       server.route('/stream', 'GET', () => new Response((function* () { for (;;) yield; })()));
       server.route('/ws', 'WEBSOCKET', (path, headers, ws) => { ws.send('x'); });
     `), '--latency', '20');
-    const socket = new WebSocket(`${url.replace('http', 'ws')}ws`);
+    const socket = new WebSocket(`${behind(url, 1, 'ws')}ws`);
     socket.on('error', () => {});
     await new Promise((resolve) => socket.once('message', resolve));
     const stream = http.get(`${url}stream`, { agent: false }, (response) => response.on('error', () => {}).resume());
@@ -695,13 +795,16 @@ describe('npm start refuses in one line, exit code 1:', () => {
     const { code, stderr } = await refused('--port', '0', temporaryFile('early.js', listening));
     assert.equal(code, 1);
     const hint = 'There is no network yet: call listen\\(\\) in the callback of connect\\(\\) or wifiApMode\\(\\), or later';
-    assert.match(stderr, new RegExp(`^early\\.js failed when it was loaded: Error: WiFi is not connected\\.\n(?: +at .*\n)* +at \\S+early\\.js:2:14\n${hint}\n$`));
+    const why = 'Error: Port 80: no Wi-Fi, or no socket is left';
+    assert.match(stderr, new RegExp(`^early\\.js failed when it was loaded: ${why}\n(?: +at .*\n)* +at \\S+early\\.js:2:14\n${hint}\n$`));
 
-    const later = new Program(process.execPath, [START, '--port', '0', temporaryFile('early.js', `setTimeout(() => { ${listening} }, 5); setTimeout(() => console.log('now'), 20);`)]);
-    started.push(later);
-    await later.prints(/now/);
-    assert.equal(await later.stop(), 0);
-    assert.match(later.stderr, new RegExp(`^Error: WiFi is not connected\\.\n(?: +at .*\n)*${hint}\n$`));
+    for (const [text, error] of [[listening, why], ["__netdev.socket('AF_INET', 'STREAM');", 'Error: WiFi is not connected\\.']]) {
+      const later = new Program(process.execPath, [START, '--port', '0', temporaryFile('early.js', `setTimeout(() => { ${text} }, 5); setTimeout(() => console.log('now'), 20);`)]);
+      started.push(later);
+      await later.prints(/now/);
+      assert.equal(await later.stop(), 0);
+      assert.match(later.stderr, new RegExp(`^${error}\n(?: +at .*\n)*${hint}\n$`));
+    }
   });
 
   test('a port that is in use', async () => {

@@ -39,7 +39,7 @@ export async function buildLibrary(out = join(root, 'dist')) {
     const { code, error } = UglifyJS.minify(`var out = exports, Bytes = Uint8Array;${es5}`, {
       toplevel: true,
       // reduce_funcs would put functions where they are used, where they are made anew each time.
-      compress: { passes: 5, unsafe: true, inline: 3, hoist_funs: true, reduce_funcs: false, arrows: false, module: false },
+      compress: { passes: 5, inline: 3, hoist_funs: true, reduce_funcs: false, arrows: false, module: false },
       module: false,
       mangle: { properties },
       output: { ascii_only: true },

@@ -19,6 +19,8 @@ const BOUND = 'BOUND';
 /** What a program loads that is not bundled with it. */
 const library = Object.fromEntries(['ehttpserver.js', 'websocket.js']
   .map((name) => [`/lib/${name}`, new Uint8Array(readFileSync(new URL(`../dist/${name}`, import.meta.url)))]));
+/** What a program on the board believes to be the address of one of its ports. */
+const BOARD_URL = /\b(http|ws):\/\/127\.0\.0\.1(?::(\d+))?(?=\/)/g;
 /** What replaces the 1, 3 and 7 s of a SYN that the board drops, ms: every so often, for so long. See the text of --help. */
 const QUICK_SYN = { every: 100, during: 60000 };
 
@@ -122,8 +124,12 @@ function makeBoard({ firmware, port, latency, loss, synRetries, files }) {
     wifi: 'off', // as after a reset: the program has to connect
     storage: { WIFI_SSID: 'emulated', WIFI_PASSWORD: 'emulated' },
     files: { ...siteFiles(files), ...library },
-    onConsole: (level, text) => tell('console', { level, text }),
+    onConsole: (level, text) => tell('console', { level, text: text.replace(BOARD_URL, urlHere) }),
   });
+  const urlHere = (url, scheme, boardPort = 80) => {
+    const port = board.network.expected(+boardPort);
+    return port ? `${scheme}://127.0.0.1:${port}` : url;
+  };
   connectInputs(board);
   board.setLink({ delay: latency, loss: loss / 100 });
   if (synRetries === 'quick') {
@@ -156,7 +162,7 @@ async function run({ code, name, takes, options }) {
   try {
     tell('address', { port: await board.network.reserve() });
   } catch (error) {
-    tell('failed', { code: error.code, message: error.message });
+    tell('failed', { code: error.code, message: error.message, port: error.port });
     return stop();
   }
   watchProgram(board, tell);

@@ -75,16 +75,21 @@ function watchSteps(board, tell) {
   timer.unref();
 }
 
-/** Ports after the first: where they are found is not in the introduction. */
+/** Each port that the program listens on, with where it is found, and when it cannot be. */
 function watchPorts(board, tell) {
   const { lwip, network } = board;
   const { onListen } = lwip;
-  const known = new Set();
   lwip.onListen = (listener) => {
-    const { localPort } = listener;
+    const { localPort: boardPort } = listener;
+    const known = network.realPort(boardPort);
     onListen(listener);
-    if (known.size > 0 && !known.has(localPort)) network.realPort(localPort).then((port) => tell('port', { boardPort: localPort, port }));
-    known.add(localPort);
+    if (known) return;
+    const expected = network.expected(boardPort);
+    if (expected) tell('port', { boardPort, port: expected });
+    network.realPort(boardPort).then(
+      (port) => expected || tell('port', { boardPort, port }),
+      ({ code, message, port }) => tell('failed', { code, message, port, boardPort }),
+    );
   };
 }
 

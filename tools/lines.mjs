@@ -16,6 +16,14 @@ const size = (bytes) => bytes < 10000 ? `${bytes} B` : bytes < 1e7 ? `${kilobyte
 
 const time = (ms) => ms < 10000 ? `${ms} ms` : ms < 1e6 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60000).toFixed(0)} min`;
 
+/** @param {Map<number, number>} ports where the board's ports are: two or more */
+export function portsLine(ports) {
+  const places = [...ports].sort(([a], [b]) => a - b);
+  const inRow = places.length > 2 && places.every(([boardPort, port], i) => boardPort === places[0][0] + i && port === places[0][1] + i);
+  const list = (numbers) => inRow ? `${numbers[0]} to ${numbers.at(-1)}` : `${numbers.slice(0, -1).join(', ')} and ${numbers.at(-1)}`;
+  return `ports ${list(places.map(([boardPort]) => boardPort))} of the board are ${list(places.map(([, port]) => port))} on 127.0.0.1`;
+}
+
 /** Bytes of the board's JavaScript heap, and of the C heap, as far as received bytes have it. */
 export const HEAP_SIZE = 184312;
 const INPUT_SIZE = 20480;
@@ -32,8 +40,8 @@ export function makeLines({ colours = false, width = SMALLEST_WIDTH } = {}) {
     : !status || status > 499 ? 'red' : status > 399 ? 'yellow' : status > 299 ? 'cyan' : 'green';
 
   /** @param {import('./traffic.mjs').Event} event */
-  function traffic({ type, method, path, status, bytes, ms, note = '' }) {
-    const what = `${shortened(printable(method), 7)} ${shortened(printable(path), pathWidth)}`;
+  function traffic({ type, method, path, port, status, bytes, ms, note = '' }) {
+    const what = `${shortened(printable(method), 7)} ${shortened(printable(port ? `:${port}${path}` : path), pathWidth)}`;
     const how = `${(bytes === undefined ? words[type] : size(bytes)).padStart(9)} ${(ms === undefined ? '' : time(ms)).padStart(9)}`;
     return `${what} ${paint(statusColour(type, status), String(status ?? '-').padStart(4))} ${how}  ${paint('dim', note)}`.trimEnd();
   }

@@ -4,21 +4,19 @@ import { statSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
-import { HEAP_SIZE, kilobytes, makeLines } from './lines.mjs';
+import { HEAP_SIZE, kilobytes, makeLines, portsLine } from './lines.mjs';
 import { framesOf, makeLocate } from './locate.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
 import { siteFiles } from './www.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const FIRMWARES = {
-  stock: 'one client is heard at a time, the others wait',
+  stock: 'each port hears one client at a time, the others wait',
   routed: 'each connection has its own data: five clients are heard at once',
 };
 const SYN_RETRIES = ['quick', 'real'];
-/** What a program on the emulated board believes to be its address: port 80, which is another one on this computer. */
-const BOARD_URL = 'http://127.0.0.1/';
-/** What the board's driver throws. */
-const NO_NETWORK = /\bWiFi is not connected\./;
+/** What the board's driver throws, and what the library makes of it. */
+const NO_NETWORK = /\bWiFi is not connected\.|\bPort \d+: no Wi-Fi\b/;
 /** Bytes of JavaScript heap that a board takes that does nothing, and that a byte of a program's text takes. */
 const HEAP = { idle: 14100, perByte: 1.5 };
 /** Bytes of the board's file system. */
@@ -44,7 +42,8 @@ const HELP = `Usage: npm start -- [example] [options]
 
   example          or the path of your own program. Default: hello. There are:
                    ${EXAMPLES.replace(/(.{45,58},) /g, '$1\n                   ')}
-  --port 8080      where to find it on 127.0.0.1, 0 for any free port
+  --port 8080      where to find it on 127.0.0.1, 0 for any free port. That is
+                   the board's port 80; 81 is at the next one, and so on
   --firmware stock | routed
                    stock, what Kaluma's releases do: ${FIRMWARES.stock.replace(' at a', '\n                   at a')};
                    routed: ${FIRMWARES.routed.replace(' five', '\n                   five')}. Default: stock
@@ -62,7 +61,8 @@ A line per request tells what its client saw: method, path, status, bytes of
 the body, milliseconds from the first byte of the request to the last of the
 answer. Those of unknown length begin with a line "stream"; WebSockets (WS)
 have a line when they open and one when they are closed, with the code and the
-messages in and out.
+messages in and out. Where it was not the board's first port, that is before
+the path: ":81/ws".
 
 The lines "board" come when something has changed for half a second: clients,
 the connections that are open; heap, an estimate of what the program holds of
@@ -234,13 +234,19 @@ async function start({ example, ...options }) {
   const takes = { idle: HEAP.idle, text: await heapOf(code) };
   const lines = makeLines({ colours: process.stdout.hasColors?.() ?? false, width: process.stdout.columns });
   const silence = new Silence(() => { if (!ending.begun) hint('silence'); });
-  let url = '';
+  const ports = new Map();
+  let portsTold = 1; // one alone is in the introduction
   let failure;
 
+  const tellPorts = () => {
+    if (ports.size <= portsTold) return;
+    portsTold = ports.size;
+    console.log(portsLine(ports));
+  };
   const told = {
     alive: () => silence.heard(),
     console: ({ level, text }) => {
-      console[level](locate(text).replaceAll(BOARD_URL, url));
+      console[level](locate(text));
       if (NO_NETWORK.test(text)) hint('network');
     },
     traffic: ({ event }) => console.log(lines.traffic(event)),
@@ -251,20 +257,22 @@ async function start({ example, ...options }) {
     },
     busy: (pass) => console.log(lines.busy(pass)),
     hint: ({ about }) => hint(about),
-    port: ({ boardPort, port }) => console.log(`port ${boardPort} of the board is at http://127.0.0.1:${port}/`),
-    address: ({ port }) => {
-      url = `http://127.0.0.1:${port}/`;
-      console.log(introduction({ name, url, takes, ...options }));
-    },
-    failed: ({ code: why, message, stack = '' }) => {
-      const inUse = why === 'EADDRINUSE' && `Port ${options.port} is in use. Choose another one: --port 0 takes any`;
+    address: ({ port }) => console.log(introduction({ name, url: `http://127.0.0.1:${port}/`, takes, ...options })),
+    port: ({ boardPort, port }) => ports.set(boardPort, port),
+    failed: ({ code: why, message, port, boardPort, stack = '' }) => {
+      const standsFor = boardPort ? `, which stands for port ${boardPort} of the board,` : '';
+      const inUse = why === 'EADDRINUSE' && `Port ${port}${standsFor} is in use. Choose another one: --port 0 takes any`;
       const mendable = NO_NETWORK.test(stack) ? `\n${HINTS.network()}` : '';
       failure = new UserError(inUse || message + framesOf(locate(stack)) + mendable);
       ending.begin();
     },
     ended: () => ending.clean(),
   };
-  const { child, exited } = emulate({ code, name: base, takes, options }, (message) => told[message.type](message));
+  const tell = (message) => {
+    if (message.type !== 'port') tellPorts(); // of all that were opened together: there are messages all the time
+    told[message.type](message);
+  };
+  const { child, exited } = emulate({ code, name: base, takes, options }, tell);
   const ending = new Ending(child);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => ending.signalled());
   process.stdout.on('error', () => ending.begin()); // nobody reads it any more

@@ -16,6 +16,7 @@ const WEB_SOCKET = 'WS';
  *   that begins; a WebSocket that opens, or is closed
  * @property {string} method
  * @property {string} path as the client wrote it; not to be printed as it is
+ * @property {number} [port] the board's, unless it is the first one
  * @property {number} [status] or a WebSocket's close code; undefined without an answer
  * @property {number} [bytes] of the body, so far as it went out
  * @property {number} [ms] since the request's first byte
@@ -260,7 +261,8 @@ export function watchTraffic(board, report) {
   const { network } = board;
   const { connected } = network;
   network.connected = (socket, boardPort, opened = () => {}) => {
-    const conversation = new Conversation(report, () => board.now);
+    const tell = (event) => report(boardPort === network.first ? event : { ...event, port: boardPort });
+    const conversation = new Conversation(tell, () => board.now);
     watchSocket(socket, conversation);
     connected.call(network, socket, boardPort, () => {
       conversation.opened(network.link.delay);

@@ -5,13 +5,14 @@
 //   lwip.mjs       TCP: five PCBs, their states, the send buffer
 //   net-memory.mjs packets on a virtual clock (each end is an Endpoint), or
 //   net-node.mjs   real sockets on 127.0.0.1
-// and across them rules.mjs (what a program must not do) and heap.mjs (what input costs).
+// and across them rules.mjs (what a program must not do), heap.mjs (what input costs) and places.mjs (where it lies).
 import { RealClock, VirtualClock } from './clock.mjs';
 import { EventEmitter } from './events.mjs';
 import { FileSystem, resolvePath } from './fs.mjs';
 import { SystemError, makeConsole, makeDate, makeEncodings, makeMath } from './globals.mjs';
 import { Gpio } from './gpio.mjs';
 import { Heap } from './heap.mjs';
+import { textsHeld } from './holdings.mjs';
 import { Loop } from './loop.mjs';
 import { Lwip } from './lwip.mjs';
 import { KALUMA_MODULES } from './modules.mjs';
@@ -27,7 +28,7 @@ import { Wifi } from './wifi.mjs';
  * @typedef {object} BoardOptions
  * @property {'stock' | 'routed'} [firmware] stock: bytes of all connections go to the listening object
  * @property {'memory' | 'node'} [network] memory: virtual time and scripted clients; node: real sockets on 127.0.0.1
- * @property {number} [port] node network: the real port for the first port that the program listens on; 0 for any
+ * @property {number} [port] node network: the real port for the first port that the program listens on, 0 for any; the ports behind it have those behind that
  * @property {number} [pcbs] lwIP's TCP PCBs
  * @property {number} [fds] the driver's sockets
  * @property {'connected' | 'off'} [wifi]
@@ -37,6 +38,10 @@ import { Wifi } from './wifi.mjs';
  * @property {number} [seed] of lost packets and of Math.random
  * @property {boolean} [mergedReads] memory network: as lwIP does it, segments that waited for a lost one are read in one piece with it, which
  *   then is longer than 1460 bytes
+ * @property {number} [program] bytes of the JavaScript heap that the program takes, with engine and library: then arrays, long texts and
+ *   connections are placed in what is left, and the rule 'out of heap' is broken when one finds no room. Slower; without it all finds room
+ * @property {number} [cHeap] bytes of the C heap for segments that wait for the collector and for all send buffers: the rule 'C heap' is broken
+ *   when it is more. A board has about 20,480. Default Infinity
  * @property {(level: 'log' | 'error', text: string) => void} [onConsole]
  */
 
@@ -45,7 +50,7 @@ export class Board {
   /** @param {BoardOptions} [options] */
   constructor({
     firmware = 'stock', network = 'memory', port = 0, pcbs = 5, fds = 16, wifi = 'connected', storage = {}, files = {},
-    passMicros = 1000, seed = 1, mergedReads = false, onConsole,
+    passMicros = 1000, seed = 1, mergedReads = false, program = 0, cHeap, onConsole,
   } = {}) {
     this.firmware = firmware;
     this.passMicros = passMicros;
@@ -57,13 +62,15 @@ export class Board {
 
     const { clock } = this;
     this.rules = new Rules(() => clock.now);
-    this.heap = new Heap(this.rules);
+    this.heap = new Heap(this.rules, { program, cHeap, textsInReach: () => textsHeld(this) });
     this.storage = makeStorage(storage, this.rules);
     this.fs = new FileSystem(files, this.heap.Uint8Array);
     this.wifi = new Wifi({ connected: wifi === 'connected', ip: this.onNode ? '127.0.0.1' : '192.168.1.2', storage: this.storage, rules: this.rules });
     this.gpio = new Gpio({ clock, rules: this.rules, report: (error, note) => this.printError(error, note) });
 
     this.lwip = new Lwip({ pcbs, now: () => clock.now });
+    this.lwip.onOutput = (bytes) => this.heap.noteCPeak(bytes);
+    this.heap.outputBytes = () => this.lwip.outputBytes();
     /** @type {any} a MemoryNetwork or a NodeNetwork */
     this.network = this.onNode
       ? new NodeNetwork({ clock, lwip: this.lwip, port, seed })
@@ -105,7 +112,7 @@ export class Board {
       ...languageGlobals(),
       ...this.loop.globals(),
       ...this.gpio.globals(),
-      ...makeEncodings(this.heap.Uint8Array),
+      ...makeEncodings(this.heap.Uint8Array, (text) => this.heap.placeText(text)),
       ...makeMath(seed),
       Uint8Array: this.heap.Uint8Array,
       Date: this.date.Date,
@@ -162,6 +169,7 @@ export class Board {
   /** One pass of the loop. */
   pass() {
     if (!this.onNode) this.clock.advance(this.passMicros);
+    this.heap.beginTurn();
     this.loop.pass();
     return this;
   }
@@ -241,7 +249,7 @@ export class Board {
     this.network.start(() => this.pass());
   }
 
-  /** The real port, once the program listens. */
+  /** The real port of the first port that the program listens on, once it and the others that it listens on by then can be reached. */
   get listening() {
     return this.network.listening;
   }
@@ -278,12 +286,14 @@ export class Board {
 
   /**
    * Numbers for leak tests. fds and pcbs are in use, states says what the PCBs do, held counts bound sockets that have one, zombies
-   * counts fds of dead connections, uncollected and peak are bytes of segments in the C heap.
+   * counts fds of dead connections, uncollected and peak are bytes of segments in the C heap, output those of send buffers there, and cPeak the
+   * most of both together.
    */
   vitals() {
     const states = this.lwip.states();
     const pcbs = Object.values(states).reduce((sum, count) => sum + count, 0);
-    return { ...this.driver.vitals(), pcbs, states, uncollected: this.heap.uncollected, peak: this.heap.peak, openFiles: this.fs.openFiles, time: this.now };
+    const { uncollected, peak, cPeak } = this.heap;
+    return { ...this.driver.vitals(), pcbs, states, uncollected, peak, output: this.lwip.outputBytes(), cPeak, openFiles: this.fs.openFiles, time: this.now };
   }
 }
 

@@ -12,8 +12,8 @@ export function makeConsole(write) {
   return { log: print('log'), error: print('error') };
 }
 
-/** TextEncoder, TextDecoder, btoa, atob, encodeURIComponent, decodeURIComponent. Arrays are of the board's counting kind. */
-export function makeEncodings(Uint8Array) {
+/** TextEncoder, TextDecoder, btoa, atob, encodeURIComponent, decodeURIComponent. Arrays are of the board's counting kind, and texts are placed. */
+export function makeEncodings(Uint8Array, placed = (text) => text) {
   const label = (value) => {
     if (value !== undefined && typeof value !== 'string') throw new TypeError('"label" argument must be a string');
     return value ?? 'utf-8';
@@ -40,8 +40,8 @@ export function makeEncodings(Uint8Array) {
 
     decode(input) {
       if (!(input instanceof Uint8Array)) throw new Error('input must be Uint8Array.');
-      if (this.encoding === 'utf-8') return uncheckedUtf8(input);
-      if (this.encoding === 'ascii') return Buffer.from(input).toString('latin1');
+      if (this.encoding === 'utf-8') return placed(uncheckedUtf8(input));
+      if (this.encoding === 'ascii') return placed(Buffer.from(input).toString('latin1'));
       throw new Error('Unsupported encoding.');
     }
   }

@@ -1,7 +1,9 @@
 // The two memories that input costs: the bytes of a segment lie in the C heap (about 20 KB, allocation is unchecked) until JavaScript's
 // garbage collector finds the Uint8Array over them, and that collector runs only when enough *JavaScript* heap was allocated.
+// And, for a board with the option `program`: whether what is allocated finds room (places.mjs).
 import v8 from 'node:v8';
 import vm from 'node:vm';
+import { BLOCK, Places } from './places.mjs';
 
 /** JerryScript collects after allocating heap / 32 = 184,312 / 32 bytes. */
 const GC_EVERY = 5760;
@@ -9,17 +11,30 @@ const GC_EVERY = 5760;
 const SEGMENT_OBJECTS = 190;
 /** JavaScript heap for a Uint8Array that the program makes, besides its bytes. */
 const ARRAY_HEADER = 40;
-/** The C heap. */
+/** The C heap, about. */
 const C_HEAP = 20480;
 
 export class Heap {
-  /** @param {import('./rules.mjs').Rules} rules */
-  constructor(rules) {
+  /**
+   * @param {import('./rules.mjs').Rules} rules
+   * @param {object} [options]
+   * @param {number} [options.program] bytes that it takes; 0: the heap is without end
+   * @param {number} [options.cHeap] bytes for segments that wait for the collector and send buffers together, above which a rule is
+   *   broken; by default none is: what clients leave unacknowledged is not bounded yet (a board has about 20 KB)
+   * @param {() => Set<string>} [options.textsInReach]
+   */
+  constructor(rules, { program = 0, cHeap = Infinity, textsInReach = () => new Set() } = {}) {
     this.rules = rules;
+    this.places = program ? new Places({ program, textsInReach, outOfHeap: (detail) => rules.record('out of heap', detail) }) : null;
     /** Bytes of delivered segments that the collector has not freed. */
     this.uncollected = 0;
     /** The most there ever was. */
     this.peak = 0;
+    /** Bytes of the C heap that all send buffers take; the most that they and the segments above ever took; and above what a rule is broken. */
+    this.outputBytes = () => 0;
+    this.cPeak = 0;
+    this.cLimit = cHeap;
+    this.cOverflowed = false;
     this.allocated = 0;
     this.current = 0;
     /** @type {{ref: WeakRef<Uint8Array>, length: number, at: number}[]} */
@@ -48,6 +63,7 @@ export class Heap {
     this.current = data.length;
     this.uncollected += data.length;
     this.allocate(SEGMENT_OBJECTS);
+    this.placeSegment(data);
     this.notePeak();
     this.remember(data);
     try {
@@ -60,10 +76,21 @@ export class Heap {
 
   notePeak() {
     this.peak = Math.max(this.peak, this.uncollected);
+    this.noteCPeak();
     if (this.uncollected <= C_HEAP || this.overflowed) return;
     this.overflowed = true;
     this.rules.record('uncollected input', `${this.uncollected} bytes of segments wait for the garbage collector, the C heap has ${C_HEAP}: ` +
       'copy each segment when it comes, the allocation paces the collector');
+  }
+
+  /** The driver does not look whether it got memory for a segment: when there is none, it writes to address 0. */
+  noteCPeak(output = this.outputBytes()) {
+    const bytes = this.uncollected + output;
+    this.cPeak = Math.max(this.cPeak, bytes);
+    if (bytes <= this.cLimit || this.uncollected > this.cLimit || this.cOverflowed) return; // input alone breaks a rule of its own
+    this.cOverflowed = true;
+    this.rules.record('C heap', `${this.uncollected} bytes of segments that wait for the garbage collector and ${output} bytes of send buffers, more than ${this.cLimit} ` +
+      'together: the next segment finds no memory, and the driver does not look');
   }
 
   remember(data) {
@@ -77,7 +104,9 @@ export class Heap {
     return new Proxy(Uint8Array, {
       construct(target, args, newTarget) {
         const array = Reflect.construct(target, args, newTarget);
-        heap.allocate(ARRAY_HEADER + (args[0] instanceof ArrayBuffer ? 0 : array.length));
+        const bytes = args[0] instanceof ArrayBuffer ? 0 : array.length;
+        heap.allocate(ARRAY_HEADER + bytes);
+        if (bytes) heap.placeArray(array);
         return array;
       },
     });
@@ -88,8 +117,53 @@ export class Heap {
     return function slice(start, end) {
       const copy = Uint8Array.prototype.slice.call(this, start, end);
       heap.allocate(ARRAY_HEADER + copy.length);
+      heap.placeArray(copy);
       return copy;
     };
+  }
+
+  // ---- where it lies
+
+  /** A new array of the program's, and the copies that it will make of itself. */
+  placeArray(array) {
+    if (!this.places) return;
+    this.places.array(array);
+    Object.defineProperty(array, 'slice', { value: this.countingSlice(), configurable: true });
+  }
+
+  placeSegment(data) {
+    if (!this.places) return;
+    this.places.place(data, BLOCK.external);
+    this.places.place(data, BLOCK.view);
+  }
+
+  /** A text that the program gets from outside. */
+  placeText(text) {
+    this.places?.text(text);
+    return text;
+  }
+
+  placeConnection(object) {
+    this.places?.connection(object);
+  }
+
+  /** The bytes that become a text to be written are the arguments of a call: a list of values on the heap, 4 bytes each. */
+  placeArguments(count) {
+    this.places?.passing(8 + 4 * count);
+  }
+
+  /**
+   * Bytes of the largest array or text that the program has made.
+   * @param {number[]} [announced] lengths that do not count: of a body or message whose length a client has announced
+   */
+  largestMade(announced = []) {
+    if (!this.places) throw new Error('largestMade() is for boards with the option program');
+    return Math.max(0, ...[...this.places.made.keys()].filter((bytes) => !announced.includes(bytes)));
+  }
+
+  /** A pass of the loop begins. */
+  beginTurn() {
+    if (this.places) this.places.turn++;
   }
 
   /** Runs Node's collector and records a broken rule when a segment delivered earlier is still within somebody's reach. */

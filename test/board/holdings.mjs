@@ -74,9 +74,10 @@ function foreign(board) {
  * @param {import('./board.mjs').Board} board
  * @param {unknown[]} [roots] beside timers and sockets: the library's exports, servers
  * @param {unknown[]} [ours] what belongs to the test, although a handler of it refers to it
+ * @param {(text: string) => void} [onText] told about every text
  * @returns {number} bytes
  */
-export function holdings(board, roots = [], ours = []) {
+export function holdings(board, roots = [], ours = [], onText = () => {}) {
   const seen = foreign(board);
   for (const each of ours) seen.add(each);
   const scopes = new Scopes();
@@ -87,6 +88,7 @@ export function holdings(board, roots = [], ours = []) {
   const visitScope = (scope) => {
     for (const [name, value] of Object.entries(scope)) {
       if (typeof value === 'string') {
+        onText(value);
         const key = `${name}:${value}`;
         if (!variables.has(key)) bytes += textBytes(value);
         variables.add(key);
@@ -107,7 +109,10 @@ export function holdings(board, roots = [], ours = []) {
   try {
     while (stack.length > 0) {
       const value = stack.pop();
-      if (typeof value === 'string') bytes += textBytes(value);
+      if (typeof value === 'string') {
+        onText(value);
+        bytes += textBytes(value);
+      }
       if (Object(value) !== value || seen.has(value)) continue;
       seen.add(value);
       if (value instanceof RegExp || value instanceof ArrayBuffer) {
@@ -139,4 +144,11 @@ export function holdings(board, roots = [], ours = []) {
     scopes.end();
   }
   return bytes;
+}
+
+/** Every text that a program can reach from its timers and sockets. */
+export function textsHeld(board) {
+  const texts = new Set();
+  holdings(board, [], [], (text) => texts.add(text));
+  return texts;
 }

@@ -14,6 +14,18 @@ export const MSS = 1460;
 export const SEND_BUFFER = 8 * MSS;
 export const WINDOW = 8 * MSS;
 
+/** PCBs for listening: a pool of their own. */
+export const LISTENERS = 8;
+
+/**
+ * What a segment to be sent takes of the C heap, until all of it is acknowledged. lwipopts.h of Kaluma: LWIP_NETIF_TX_SINGLE_PBUF, so
+ * tcp_pbuf_prealloc() takes a pbuf of a whole MSS, however little is in it; PBUF_RAM, and MEM_LIBC_MALLOC (as the driver polls), so from malloc:
+ * struct pbuf 16, headers 54 rounded up to 56, 1460, and malloc's own 8. The tcp_seg are in a pool of their own (MEMP_NUM_TCP_SEG 32).
+ */
+const SEGMENT_COST = 16 + 56 + MSS + 8;
+/** One without data, a FIN: tcp_enqueue_flags(). */
+const FIN_COST = 16 + 56 + 8;
+
 /** lwIP's names for what its functions return. */
 export const ERR = { OK: 0, MEM: -1, USE: -8, CONN: -11, ABRT: -13, ARG: -16 };
 
@@ -65,6 +77,8 @@ export class Pcb {
     this.unsent = [];
     /** Bytes (and FIN) under way. */
     this.unacked = 0;
+    /** @type {number[]} bytes of each segment under way that are not acknowledged yet; 0 for a FIN alone */
+    this.flight = [];
     /** When this state ends by itself, ms. */
     this.expires = Infinity;
     this.lastActivity = 0;
@@ -74,7 +88,15 @@ export class Pcb {
   }
 }
 
-/** A listening PCB: from a pool of its own, so it does not count. */
+/** What a PCB's send buffer takes of the C heap. */
+function outputOf({ unsent, flight }) {
+  let bytes = 0;
+  for (const { length } of unsent) bytes += length ? SEGMENT_COST : FIN_COST;
+  for (const length of flight) bytes += length ? SEGMENT_COST : FIN_COST;
+  return bytes;
+}
+
+/** A listening PCB: from the other pool, so it does not count among those of connections. */
 export class Listener {
   constructor(port) {
     this.state = 'LISTEN';
@@ -105,6 +127,8 @@ export class Lwip {
     /** Told about every new listener: the node network has to open a real port. */
     this.onListen = (listener) => {};
     this.onUnlisten = (listener) => {};
+    /** Told when more is to be sent: bytes of the C heap that all send buffers take. */
+    this.onOutput = (bytes) => {};
   }
 
   // ---- PCBs
@@ -160,9 +184,9 @@ export class Lwip {
       [...this.listeners].some((listener) => listener.localPort === port);
   }
 
-  /** Turns a bound PCB into a listener; the PCB is free again. */
+  /** Turns a bound PCB into a listener; the PCB is free again. Without room for another listener it stays as it is. */
   listen(pcb) {
-    if (!pcb || pcb.state !== 'CLOSED') return null;
+    if (!pcb || pcb.state !== 'CLOSED' || this.listeners.size === LISTENERS) return null;
     const listener = new Listener(pcb.localPort);
     this.freePcb(pcb);
     this.listeners.add(listener);
@@ -240,7 +264,12 @@ export class Lwip {
     pcb.sendBuffer -= bytes.length;
     let offset = 0;
     while (offset < bytes.length) offset += this.appendTo(pcb, bytes.subarray(offset));
+    this.onOutput(this.outputBytes());
     return ERR.OK;
+  }
+
+  outputBytes() {
+    return this.pcbs.reduce((sum, pcb) => sum + (pcb.allocated ? outputOf(pcb) : 0), 0);
   }
 
   /** Fills up the last segment that was not sent yet, or begins another. */
@@ -280,6 +309,7 @@ export class Lwip {
     }
     const { data, length, fin } = /** @type {Segment} */ (pcb.unsent.shift());
     pcb.unacked += length + (fin ? 1 : 0);
+    pcb.flight.push(length);
     pcb.wire.send(data.subarray(0, length), fin);
     return true;
   }
@@ -351,10 +381,18 @@ export class Lwip {
   acknowledged(pcb, acked, finAcked) {
     pcb.sendBuffer += acked;
     pcb.unacked -= acked + (finAcked ? 1 : 0);
+    this.release(pcb, acked, finAcked);
     if (!finAcked) return;
     if (pcb.state === 'FIN_WAIT_1') this.enter(pcb, 'FIN_WAIT_2');
     else if (pcb.state === 'CLOSING') this.enter(pcb, 'TIME_WAIT');
     else if (pcb.state === 'LAST_ACK') this.inputClosed = true;
+  }
+
+  /** Gives back the segments that were acknowledged to their ends. */
+  release({ flight }, acked, finAcked) {
+    while (flight.length > 0 && flight[0] > 0 && flight[0] <= acked) acked -= flight.shift();
+    if (acked > 0 && flight.length > 0) flight[0] -= acked;
+    if (finAcked) flight.length = 0;
   }
 
   finReceived(pcb) {

@@ -152,6 +152,7 @@ export class MemoryNetwork {
  * @property {boolean} [autoClose] answers the server's FIN with its own at once, as browsers and curl do
  * @property {number} [segment] most bytes in a segment
  * @property {number} [window] bytes it takes in while paused
+ * @property {number} [synRetries] SYNs go out at 0, 1, 3, 7, 15, ... s; behind the last one it waits as long again
  */
 
 /** A scripted client. */
@@ -160,7 +161,7 @@ export class Client {
    * @param {MemoryNetwork} network
    * @param {ClientOptions} options
    */
-  constructor(network, { port = 80, delay = 1, loss = 0, autoClose = true, segment = 1460, window = 65535 }) {
+  constructor(network, { port = 80, delay = 1, loss = 0, autoClose = true, segment = 1460, window = 65535, synRetries = CLIENT_TIMERS.synRetries }) {
     this.network = network;
     this.port = port;
     /** One way, ms. */
@@ -188,6 +189,7 @@ export class Client {
     this.onData = (bytes) => {};
     this.onEnd = () => {};
     this.onReset = () => {};
+    this.onTimeout = () => {};
 
     /** @type {Uint8Array[]} */
     this.received = [];
@@ -202,7 +204,7 @@ export class Client {
     this.finished = false;
     this.finAcked = false;
     /** This client's end. */
-    this.tcp = new Endpoint(this.host(), CLIENT_TIMERS);
+    this.tcp = new Endpoint(this.host(), { ...CLIENT_TIMERS, synRetries });
     /** @type {Endpoint | null} the board's end, once its SYN was taken */
     this.boardEnd = null;
     /** @type {import('./lwip.mjs').Pcb | null} its PCB */
@@ -373,6 +375,7 @@ export class Client {
     this.timedOut = true;
     this.tcp.detach();
     this.close();
+    this.onTimeout();
   }
 
   close() {

@@ -4,8 +4,12 @@
 // One thing cannot be had on plain sockets: the kernel accepts a connection before the board does. A client whose SYN the board
 // drops believes that it is connected, and puts a request on that connection instead of another one. Where this matters (browsers
 // on stock firmware) a proxy has to stand between, which tells the client only when the board has accepted: see `connected()`.
+//
+// The first port that the program listens on is a real port that was asked for, or any; the ports behind it are those behind that one. So a
+// page that was found at a port reaches the next ones as on the air: at the port that it was found at, and one, two or three more.
+import { once } from 'node:events';
 import net from 'node:net';
-import { MSS, WINDOW } from './lwip.mjs';
+import { LISTENERS, MSS, WINDOW } from './lwip.mjs';
 import { seededRandom } from './random.mjs';
 
 const HOST = '127.0.0.1';
@@ -17,6 +21,10 @@ const INBOX_LIMIT = 65536;
 const LOSS_DELAY = 200;
 /** How long the board's own SYN waits for an answer. */
 const CONNECT_TIMEOUT = 21000;
+/** So many ports of the board stand in a row here: as many as it can listen on. */
+const ROW = LISTENERS;
+/** How often free ports in a row are looked for. Each try begins at a port that the kernel chooses. */
+const TRIES = 100;
 
 /** A promise that can be settled from outside. Nobody has to wait for it. */
 function deferred() {
@@ -166,7 +174,7 @@ export class NodeNetwork {
    * @param {object} parts
    * @param {{now: number}} parts.clock
    * @param {import('./lwip.mjs').Lwip} parts.lwip
-   * @param {number} parts.port the real port for the first listener
+   * @param {number} parts.port the real port for the first listener, 0 for any
    * @param {number} parts.seed
    */
   constructor({ clock, lwip, port, seed }) {
@@ -179,14 +187,21 @@ export class NodeNetwork {
     this.synRetries = SYN_RETRIES;
     /** @type {Set<NodeWire>} */
     this.wires = new Set();
-    /** @typedef {{server: net.Server, port: Promise<number>, boardPort: number}} Opened boardPort: 0 as long as nobody listens */
-    /** @type {Map<number, Opened>} by the board's port */
-    this.servers = new Map();
-    /** @type {Opened | undefined} for the first port that the program listens on */
-    this.reserved = undefined;
+    /** The first port that the program listened on. @type {number | undefined} */
+    this.first = undefined;
+    /** The real port for that, which may be opened before. */
+    this.firstPort = deferred();
+    this.reserved = false;
+    /** @type {number | undefined} */
+    this.realFirst = undefined;
+    /** @type {Map<number, Promise<number>>} the real ports, by the board's */
+    this.ports = new Map();
+    /** @type {Map<number, number>} the other way round */
+    this.boardPorts = new Map();
+    /** @type {Set<net.Server>} */
+    this.servers = new Set();
     this.timeouts = new Set();
     this.order = 0;
-    this.firstPort = deferred();
     this.running = false;
     this.busy = false;
     this.sleeping = undefined;
@@ -198,43 +213,93 @@ export class NodeNetwork {
     return this.clock.now;
   }
 
-  /** The real port of the first listener; known once the program listens, or the port is reserved. */
+  /** The real port of the first listener, once the program listens, and all ports that it listens on by then can be reached. */
   get listening() {
-    return this.firstPort.promise;
+    return this.firstPort.promise.then((port) => Promise.all(this.ports.values()).then(() => port));
   }
 
   /** @returns {Promise<number> | undefined} the real port of a port that the program listens on */
   realPort(boardPort) {
-    return this.servers.get(boardPort)?.port;
+    return this.ports.get(boardPort);
   }
 
-  /** Opens the real port of the first listener before there is one: so long its clients get RST. @returns the port */
+  /** Opens the real port of the first listener, maybe before there is one: so long its clients get RST. @returns the port */
   async reserve() {
-    this.reserved ??= this.openServer(this.port, this.firstPort);
-    return this.listening;
+    if (!this.reserved) this.firstPort.resolve(this.port === 0 ? this.openRow() : this.openServer(this.port, () => this.first));
+    this.reserved = true;
+    this.realFirst = await this.firstPort.promise;
+    return this.realFirst;
+  }
+
+  /** The real port that a port of the board has, or will have, once the first one is known; undefined for those that get any. */
+  expected(boardPort) {
+    const place = boardPort - (this.first ?? 80);
+    return place >= 0 && place < ROW ? this.realFirst + place : undefined;
   }
 
   /** The real server of a port stays when the program stops listening: then its clients get RST. */
   open(boardPort) {
-    if (this.servers.has(boardPort)) return;
-    const first = () => this.reserved ?? this.openServer(this.port, this.firstPort);
-    const opened = this.servers.size === 0 ? first() : this.openServer(0, deferred());
-    opened.boardPort = boardPort;
-    this.servers.set(boardPort, opened);
+    if (this.ports.has(boardPort)) return;
+    this.first ??= boardPort;
+    const port = this.openFor(boardPort);
+    port.catch(() => {}); // said to those who ask for the port
+    this.ports.set(boardPort, port);
   }
 
-  openServer(wanted, ready) {
-    const server = net.createServer({ allowHalfOpen: true }, (socket) => this.connected(socket, opened.boardPort));
-    const opened = { server, port: ready.promise, boardPort: 0 };
-    server.once('error', (error) => ready.reject(this.explain(error, wanted)));
-    server.listen(wanted, HOST, () => ready.resolve(/** @type {net.AddressInfo} */ (server.address()).port));
-    return opened;
+  async openFor(boardPort) {
+    const first = await this.reserve();
+    const expected = this.expected(boardPort);
+    const isOpen = expected && (this.port === 0 || expected === first);
+    const port = isOpen ? expected : await this.openServer(expected ?? 0, () => boardPort);
+    this.boardPorts.set(port, boardPort);
+    return port;
   }
 
-  explain(error, port) {
-    if (error.code !== 'EADDRINUSE') return error;
-    const clear = new Error(`port ${port} on ${HOST} is taken: another program listens there`, { cause: error });
-    return Object.assign(clear, { code: 'EADDRINUSE', port });
+  /** Opens free ports in a row. They stay open, as the ports of this machine come and go. @returns the first one */
+  async openRow() {
+    const behind = Array.from({ length: ROW - 1 }, (_, i) => i + 1);
+    for (let tries = 0; tries < TRIES; tries++) {
+      const first = await this.openServer(0, () => this.first);
+      const more = await Promise.allSettled(behind.map((place) => this.openServer(first + place, () => this.first + place)));
+      if (more.every(({ status }) => status === 'fulfilled')) return first;
+      this.closeServers();
+    }
+    throw new Error(`${HOST} has no ${ROW} free ports in a row`);
+  }
+
+  /**
+   * @param {number} wanted a real port, 0 for any
+   * @param {() => number | undefined} boardPort where its clients go; while it is not known they get RST
+   * @returns {Promise<number>} the real port
+   */
+  async openServer(wanted, boardPort) {
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => this.connected(socket, boardPort()));
+    this.servers.add(server);
+    try {
+      server.listen(wanted, HOST);
+      await once(server, 'listening');
+    } catch (error) {
+      this.servers.delete(server);
+      throw this.explain(error, wanted, boardPort());
+    }
+    return /** @type {net.AddressInfo} */ (server.address()).port;
+  }
+
+  explain(error, port, boardPort) {
+    const why = {
+      EADDRINUSE: 'is taken: another program listens there',
+      ERR_SOCKET_BAD_PORT: 'is none: the last one is 65535',
+    }[error.code] ?? `cannot be opened: ${error.message}`;
+    const standsFor = boardPort === undefined ? "the board's first port" : `the board's port ${boardPort}`;
+    const clear = new Error(`port ${port} on ${HOST}, which stands for ${standsFor}, ${why}`, { cause: error });
+    return Object.assign(clear, { code: error.code, port, boardPort });
+  }
+
+  /** @returns promises for when their connections have ended, too */
+  closeServers() {
+    const closed = [...this.servers].map((server) => new Promise((resolve) => server.close(resolve)));
+    this.servers.clear();
+    return closed;
   }
 
   /**
@@ -364,12 +429,11 @@ export class NodeNetwork {
   async stop() {
     this.running = false;
     clearTimeout(this.sleeping);
+    if (this.reserved) await Promise.allSettled([this.firstPort.promise, ...this.ports.values()]); // nothing is opened after that
     for (const timeout of this.timeouts) clearTimeout(timeout);
     this.timeouts.clear();
     for (const wire of this.wires) wire.socket.destroy();
     this.wires.clear();
-    const opened = new Set([...this.servers.values(), ...this.reserved ? [this.reserved] : []]);
-    const closed = [...opened].map(({ server }) => new Promise((resolve) => server.close(resolve)));
-    await Promise.all(closed);
+    await Promise.all(this.closeServers());
   }
 }

@@ -192,6 +192,7 @@ export class Netdev {
     this.optionalCallback(callback);
     if (!slot || slot.state !== STATE.BIND) return this.finish(ERR.CONN, callback, 'listen');
     const listener = this.lwip.listen(slot.serverPcb);
+    // The result replaces the bound PCB, also where it is nothing: then no close can free that PCB, and its port, any more.
     slot.serverPcb = listener;
     if (!listener) return this.finish(ERR.CONN, callback, 'listen');
     listener.arg = slot;
@@ -235,6 +236,7 @@ export class Netdev {
     this.string(data, 'data');
     this.optionalCallback(callback);
     const bytes = this.toBytes(data);
+    this.heap.placeArguments(bytes.length);
     if (!slot || slot.state < STATE.CONNECTED) return this.finish(ERR.CONN, callback, 'write');
     if (bytes.length > 0) this.checkZombieWrite(slot, bytes.length);
     const err = this.lwip.write(slot.pcb, bytes);
@@ -350,6 +352,7 @@ export class Netdev {
     if (!slot || server.fd < 0) return ERR.CONN;
     this.fill(slot, { stream: true, state: STATE.CONNECTED, serverFd: server.index, localPort: server.localPort });
     this.adopt(slot, pcb);
+    this.heap.placeConnection(slot.object);
     this.invoke(server.object?.accept_cb, 'accept_cb', slot.index);
     return ERR.OK;
   }

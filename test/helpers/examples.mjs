@@ -69,23 +69,32 @@ export async function withBoard(name, options, use) {
   started.board.check();
 }
 
-/** The same with a page that is open in the browser, which finds the board as on the air. What is seen at the end is kept as a picture. */
+/**
+ * The same with a page that is open in the browser, which finds the board as on the air. `visit()` opens it for somebody else, in a browser
+ * that shares nothing with the first. What is seen at the end is kept as a picture.
+ */
 export async function withPageIn(browser, name, options, use, picture = '') {
   let proxy;
   try {
     await withBoard(name, options, async (started) => {
       proxy = await openProxy(started.board);
-      const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2, proxy: { server: proxy.url } });
-      context.setDefaultTimeout(PATIENCE);
+      const contexts = [];
       const errors = [];
-      context.on('weberror', (error) => errors.push(error.error().message));
-      try {
+      const visit = async () => {
+        const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2, proxy: { server: proxy.url } });
+        contexts.push(context);
+        context.setDefaultTimeout(PATIENCE);
+        context.on('weberror', (error) => errors.push(error.error().message));
         const page = await context.newPage();
         await page.goto(BOARD);
-        await use({ ...started, context, page });
+        return page;
+      };
+      try {
+        const page = await visit();
+        await use({ ...started, context: contexts[0], page, visit });
         if (picture) await page.screenshot({ path: join(RESULTS, `example-${picture}.png`) });
       } finally {
-        await context.close();
+        for (const context of contexts) await context.close();
       }
       assert.deepEqual(errors, []);
     });

@@ -90,6 +90,7 @@ var routed = false;
 function next() { server.next(); }
 
 function listen(options, routes) {
+  options.sockets = 0; // one port: the one client's
   server = new webSocketLibrary.WebSocketServer(options);
   routes(server);
   server.start(80);
