@@ -795,7 +795,7 @@ describe('npm start refuses in one line, exit code 1:', () => {
     const { code, stderr } = await refused('--port', '0', temporaryFile('early.js', listening));
     assert.equal(code, 1);
     const hint = 'There is no network yet: call listen\\(\\) in the callback of connect\\(\\) or wifiApMode\\(\\), or later';
-    const why = 'Error: Port 80: no Wi-Fi, or no socket is left';
+    const why = 'Error: Port 80: WiFi is not connected, or no socket is left';
     assert.match(stderr, new RegExp(`^early\\.js failed when it was loaded: ${why}\n(?: +at .*\n)* +at \\S+early\\.js:2:14\n${hint}\n$`));
 
     for (const [text, error] of [[listening, why], ["__netdev.socket('AF_INET', 'STREAM');", 'Error: WiFi is not connected\\.']]) {

@@ -16,7 +16,7 @@ const FIRMWARES = {
 };
 const SYN_RETRIES = ['quick', 'real'];
 /** What the board's driver throws, and what the library makes of it. */
-const NO_NETWORK = /\bWiFi is not connected\.|\bPort \d+: no Wi-Fi\b/;
+const NO_NETWORK = /\bWiFi is not connected\b/;
 /** Bytes of JavaScript heap that a board takes that does nothing, and that a byte of a program's text takes. */
 const HEAP = { idle: 14100, perByte: 1.5 };
 /** Bytes of the board's file system. */
