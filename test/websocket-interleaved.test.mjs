@@ -26,7 +26,7 @@ class Scene {
     const pcbs = this.one([5, 5, 6, 8]);
     const { board } = serveWebSocket({
       firmware: 'stock',
-      options: { reserve: this.pick(pcbs - 4), maxParallelConnections: 8, pingSeconds: 0 },
+      options: { reserve: this.pick(pcbs - 4), maxParallelConnections: 8, pingSeconds: 0, maxMessageBytes: 8192 },
       board: { passMicros: this.one([300, 1000, 1000, 3000]), pcbs, fds: 11 + pcbs },
       routes: (server) => {
         server.route('/ws/(\\w+)', 'WEBSOCKET', (path, headers, ws, query, match) => this.socketOpened(match[1], headers, ws));
