@@ -391,14 +391,15 @@ function listenOn(server: Server, port: number): void {
 /** A client has connected: it is heard, or ended without a byte, which it could take for an answer. */
 function accept(server: Server, listener: Listener, fd: number): void {
   const connection = newConnection(server, listener, fd);
+  // Zombies that can send now, and have no other connection's PCB, have this one's: their fds come back with it.
+  connection._zombies = zombies.filter((zombie) => writable(zombie) && !connections.some((each) => each._zombies.indexOf(zombie) >= 0));
   if (connections.push(connection) >= server._limits.maxParallelConnections) {
     // All are taken: the one that has been silent longest gives way as soon as on stock firmware, where nobody may be silent for long.
     connections.some((each) => !each._state && !each._waiting && !!(each._deadline = each._since + Ms.SILENT));
   }
   if (listener._reader) alive(listener._reader); // if not, it is the reader no more
   const reader = listener._reader;
-  if ((zombies.length + listeners.length > Max.ZOMBIES && zombies.some(writable)) // their fds come back with this connection's
-    || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
+  if ((connection._zombies.length && zombies.length + listeners.length > Max.ZOMBIES) || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
     // Chromium repeats a request whose connection ends only where it used that before; but 421, even unasked, it repeats once.
     fail(connection, 421);
     flush(connection);
@@ -406,6 +407,7 @@ function accept(server: Server, listener: Listener, fd: number): void {
   } else if (!routed) {
     if (reader) end(reader); // between two requests it makes room: its client connects again by itself
     listener._reader = connection;
+    if (!listener._first) checkAt = releaseAt = 0; // another client may come to the first port
   }
 }
 
@@ -507,6 +509,8 @@ export interface Connection {
   readonly _listener: Listener;
   /** -1 once it is gone. */
   _fd: number;
+  /** Those that had its PCB before. */
+  _zombies: number[];
   /** When it was accepted. */
   readonly _since: number;
   /** When what goes on now has had its time. Infinity: the client waits for the program. 0: it is dropped. */
@@ -895,7 +899,7 @@ export class Response {
 const BAD_TEXT = /[^\t -~\x80-\xff]/;
 
 function check({ status, contentType, headers }: Response): void {
-  let bad = !(status > 99 && status < 1000 && status % 1 === 0) || BAD_TEXT.test(contentType);
+  let bad = !(status > 99 && status < 1000 && status === (status | 0)) || BAD_TEXT.test(contentType);
   for (const name in headers) bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(headers[name] as string);
   if (bad) throw new Error('Bad status or header');
 }
@@ -955,7 +959,7 @@ function headOf({ body, status, contentType, headers }: Response, hasNoContent: 
   for (const name in headers) {
     const key = name.toLowerCase();
     if (key === 'content-type') typed = true;
-    if (own.indexOf(key + ':') < 0) head += key + ': ' + headers[name] + '\r\n';
+    if (headers[name] !== undefined && own.indexOf(key + ':') < 0) head += key + ': ' + headers[name] + '\r\n';
   }
   if (!typed) {
     const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
@@ -1069,14 +1073,15 @@ function fileBody(path: string, left: number, bufferSize: number): BodyIterator 
 export const FileResponse = function (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) {
   const response = new Response('', 200, contentType, headers);
   response._resolve = (requestHeaders) => {
-    let name = path + '.gz';
-    let size = fileSize(name);
-    const plain = size < 0 || !/(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']) ? fileSize(path) : -1;
-    const zipped = plain < 0 && size >= 0; // where there is nothing else, it goes out whatever the client accepts: RFC 9110, section 12.5.3
-    if (!zipped) size = plain;
-    if (!zipped) name = path;
+    const nameOf = () => zipped ? path + '.gz' : path;
+    let zipped = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']);
+    let size = fileSize(nameOf());
+    if (size < 0) { // the other one, whatever the client accepts: RFC 9110, section 12.5.3
+      zipped = !zipped;
+      size = fileSize(nameOf());
+    }
     if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return failure(404);
-    const answer = new Response(fileBody(name, size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
+    const answer = new Response(fileBody(nameOf(), size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
     answer._length = size;
     if (zipped) {
       answer.headers['content-encoding'] = 'gzip';

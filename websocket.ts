@@ -84,6 +84,8 @@ type Limits = Required<WebSocketOptions>;
 const enum Max {
   /** Blocks of input that are unmasked at a step, each of a segment at most. */
   BLOCKS = 2,
+  /** Bytes of a message in fragments for which there is room at first. */
+  SHORT = 2048,
   /** Bytes of a control frame's payload. */
   CONTROL = 125,
   /** Bytes that may wait to go out beside a message: control frames. */
@@ -379,11 +381,12 @@ function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Arra
   if (first & 8) {
     ws._target = new Uint8Array(length);
   } else {
-    if (ws._byFrame) {
-      connection._body = new Uint8Array(length);
-    } else if (first & 15) {
-      ws._type = first & 15;
-      connection._body = new Uint8Array(first > 127 ? length : ws._maxBytes); // one for all frames of the message
+    if (first & 15 && !ws._byFrame) ws._type = first & 15;
+    if (ws._byFrame || end > connection._body.length) {
+      // Of a message in fragments the length is not known: first there is room for a short one, then for the longest.
+      const body = new Uint8Array(ws._byFrame || first > 127 ? end : end > Max.SHORT ? ws._maxBytes : Math.min(Max.SHORT, ws._maxBytes));
+      if (ws._length) body.set(connection._body.subarray(0, ws._length));
+      connection._body = body;
     }
     ws._target = connection._body.subarray(ws._length, end);
   }
