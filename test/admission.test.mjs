@@ -2,7 +2,7 @@
 // And what happens on both firmwares where two connections share a fate.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { BROWSER, FIRMWARES, serve } from './support/serve.mjs';
+import { BROWSER, FIRMWARES, serve, TURNED_AWAY } from './support/serve.mjs';
 
 const get = (path, headers = '') => `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
 const close = 'connection: close\r\n';
@@ -104,13 +104,13 @@ describe('a newcomer while there is a reader (reserve leaves it a PCB)', () => {
     board.check();
   });
 
-  test('is ended at once, without a byte, when the reader has not sent anything yet, which is answered when it does', () => {
+  test('is turned away at once when the reader has not sent anything yet, which is answered when it does', () => {
     const board = withReserve();
     const reader = connected(board);
     board.run(50);
     const next = connected(board);
     board.run(3);
-    assert.deepEqual([next.text, next.ended, next.wasReset], ['', true, false]);
+    assert.deepEqual([next.text, next.ended, next.wasReset], [TURNED_AWAY, true, false]);
     assert.equal(reader.ended, false);
     reader.send(get('/n/reader', close));
     board.run(20);
@@ -175,7 +175,7 @@ describe('a newcomer while there is a reader (reserve leaves it a PCB)', () => {
 });
 
 describe('stock firmware: the reader\'s next request', () => {
-  test('comes just before a newcomer: it is answered, and the newcomer is ended', () => {
+  test('comes just before a newcomer: it is answered, and the newcomer is turned away', () => {
     const board = setUp({ options: { reserve: 1 }, board: { passMicros: 20000 } });
     const reader = connected(board);
     reader.send(browse('/n/first'));
@@ -187,7 +187,7 @@ describe('stock firmware: the reader\'s next request', () => {
     board.runUntil(() => next.ended);
     board.run(200);
     assert.ok(reader.text.endsWith('\r\n\r\nsecond'), reader.text);
-    assert.equal(next.text, '');
+    assert.equal(next.text, TURNED_AWAY);
     board.check();
   });
 });

@@ -1,7 +1,7 @@
 // Who is heard, how long, and what becomes of connections: the one-reader rule, timeouts, keep-alive, ends.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { BROWSER, FIRMWARES, serve } from './support/serve.mjs';
+import { BROWSER, FIRMWARES, serve, TURNED_AWAY } from './support/serve.mjs';
 import { openPeer, Peer, serveWebSocket } from './support/websocket.mjs';
 
 const get = (path, headers = '') => `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
@@ -225,14 +225,14 @@ describe('stock firmware: one reader', () => {
     board.check();
   });
 
-  test('a newcomer beside a busy reader is ended at once, without a byte', () => {
+  test('a newcomer beside a busy reader is turned away at once', () => {
     const { board } = setUp({ firmware: 'stock', options: { reserve: 1 } });
     const reader = connected(board);
     reader.send('GET /n/reader HTTP/1.1\r\n');
     board.run(20);
     const next = connected(board);
     board.run(5);
-    assert.deepEqual([next.text, next.ended, next.wasReset], ['', true, false]);
+    assert.deepEqual([next.text, next.ended, next.wasReset], [TURNED_AWAY, true, false]);
     reader.send('host: x\r\n\r\n');
     board.run(20);
     assert.equal(bodyOf(reader), 'reader');
@@ -675,9 +675,18 @@ describe('stock firmware: connections are kept for browsers only', () => {
     }
   });
 
-  test('browsers keep theirs, unless they say that they will not', () => {
+  test('browsers keep theirs after a GET, unless they say that they will not', () => {
     for (const agent of [BROWSER, 'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0\r\n']) {
-      for (const request of [get('/', agent), get('/nowhere', agent), post(1, agent), get('/', agent).replace('GET', 'HEAD')]) {
+      for (const request of [post(1, agent), get('/', agent).replace('GET', 'HEAD')]) {
+        const { board } = setUp({ firmware: 'stock' });
+        const client = connected(board);
+        client.send(request);
+        board.run(20);
+        assert.match(client.text, /\r\nconnection: close\r\n/, request);
+        assert.equal(client.ended, true);
+        board.check();
+      }
+      for (const request of [get('/', agent), get('/nowhere', agent)]) {
         const { board } = setUp({ firmware: 'stock' });
         const client = connected(board);
         client.send(request);
@@ -731,26 +740,32 @@ describe('stock firmware: connections are kept for browsers only', () => {
     board.check();
   });
 
-  test('no connection is kept while another that was ended waits for its client\'s FIN', () => {
-    const { board } = setUp({ firmware: 'stock' });
-    const lingering = connected(board, { autoClose: false });
-    lingering.send(get('/'));
-    board.run(50);
-    assert.equal(lingering.ended, true);
-    board.run(400);
-    const browser = connected(board);
-    browser.send(browse('/n/1'));
-    board.run(20);
-    assert.match(browser.text, /\r\nconnection: close\r\n\r\n1$/);
-    assert.equal(browser.ended, true);
-    lingering.end();
-    board.run(100);
-    const again = connected(board);
-    again.send(browse('/n/2'));
-    board.run(20);
-    assert.doesNotMatch(again.text, /connection: close/);
-    assert.equal(again.ended, false);
-    board.check();
+  test('they are kept while PCBs are to spare: not while three that were ended wait for their clients\' FINs', () => {
+    for (const count of [0, 1, 2, 3]) {
+      const { board } = setUp({ firmware: 'stock' });
+      const lingering = Array.from({ length: count }, () => {
+        const client = connected(board, { autoClose: false });
+        client.send(get('/'));
+        board.run(400);
+        assert.equal(client.ended, true);
+        return client;
+      });
+      const ask = () => {
+        const browser = connected(board);
+        browser.send(browse('/'));
+        board.run(20);
+        assert.equal(bodyOf(browser), 'hello');
+        assert.equal(browser.ended, /connection: close/.test(browser.text));
+        browser.end();
+        return browser.ended;
+      };
+      assert.equal(ask(), count === 3, `${count} wait`);
+      board.run(100);
+      for (const client of lingering) client.end();
+      board.run(100);
+      assert.equal(ask(), false);
+      board.check();
+    }
   });
 
   test('they are kept again once nobody is waited for, whoever was turned away or has reset before', () => {

@@ -25,10 +25,10 @@ for (const name of ['ehttpserver', 'websocket']) {
 const HEAD = 'content-type: text/plain; charset=utf-8|';
 const EXPECTED = [
   `HTTP/1.1 200 |${HEAD}content-length: 17||ello w\\xc3\\xb6rld q=1 b`,
-  'HTTP/1.1 200 |content-type: application/json; charset=utf-8|content-length: 14||{"body":"\\xe2\\x82\\xac"}',
+  'HTTP/1.1 200 |content-type: application/json; charset=utf-8|content-length: 14|connection: close||{"body":"\\xe2\\x82\\xac"}',
   `HTTP/1.1 200 |${HEAD}content-length: 4|connection: close||a b!`,
   `HTTP/1.1 400 |${HEAD}content-length: 3|connection: close||400`,
-  `HTTP/1.1 405 |allow: POST|${HEAD}content-length: 3||405`,
+  `HTTP/1.1 405 |allow: POST|${HEAD}content-length: 3|connection: close||405`,
   `HTTP/1.1 421 |${HEAD}content-length: 10|connection: close||81, 82, 83`,
   'HTTP/1.1 101 |upgrade: websocket|connection: Upgrade|sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=||',
   '\\x81\\x6Hello!',

@@ -86,9 +86,12 @@ for (const firmware of FIRMWARES) {
     assert.equal(ask(get('/www/both.js')).text, plain);
   });
 
-  test(`${firmware}: a file that exists only as NAME.gz is missing for clients without gzip`, () => {
+  test(`${firmware}: a file that exists only as NAME.gz goes out whatever the client accepts`, () => {
     assert.equal(bodyOf(ask(get('/www/only.css', 'accept-encoding: gzip\r\n'))), 'zipped style');
-    assert.match(headOf(ask(get('/www/only.css'))), /^HTTP\/1.1 404 /);
+    for (const accepted of ['', 'accept-encoding: br, gzip;q=0\r\n']) {
+      assert.match(headOf(ask(get('/www/only.css', accepted))), /\r\ncontent-encoding: gzip\r\nvary: accept-encoding\r\n/);
+      assert.equal(bodyOf(ask(get('/www/only.css', accepted))), 'zipped style');
+    }
   });
 
   test(`${firmware}: 404 for what is missing, a folder, and any path with ".."`, () => {

@@ -93,7 +93,7 @@ for (const firmware of FIRMWARES) {
 test('start() throws when Wi-Fi is not connected, and when the port is in use', () => {
   const off = new Board({ wifi: 'off' });
   const { Server: Offline } = loadLibrary(off);
-  assert.throws(() => new Offline().start(80), /^Error: Port 80: no Wi-Fi/);
+  assert.throws(() => new Offline().start(80), /^Error: Port 80: WiFi is not connected/);
 
   const board = new Board();
   const { Server } = loadLibrary(board);

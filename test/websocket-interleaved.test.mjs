@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from './board/random.mjs';
-import { BROWSER } from './support/serve.mjs';
+import { BROWSER, TURNED_AWAY } from './support/serve.mjs';
 import { idOf, idsIn, keepTwinsApart } from './support/strangers.mjs';
 import { BINARY, bytes, CLOSE, frame, handshake, openPatiently, PING, serveWebSocket, TEXT } from './support/websocket.mjs';
 
@@ -26,7 +26,7 @@ class Scene {
     const pcbs = this.one([5, 5, 6, 8]);
     const { board } = serveWebSocket({
       firmware: 'stock',
-      options: { reserve: this.pick(pcbs - 4), maxParallelConnections: 8, pingSeconds: 0 },
+      options: { reserve: this.pick(pcbs - 4), maxParallelConnections: 8, pingSeconds: 0, maxMessageBytes: 8192 },
       board: { passMicros: this.one([300, 1000, 1000, 3000]), pcbs, fds: 11 + pcbs },
       routes: (server) => {
         server.route('/ws/(\\w+)', 'WEBSOCKET', (path, headers, ws, query, match) => this.socketOpened(match[1], headers, ws));
@@ -160,7 +160,7 @@ class Page {
     const { scene: { requests }, id, client, base, body } = this;
     if (!this.waiting) return;
     const text = client.text.slice(base);
-    if (text) {
+    if (text && text !== TURNED_AWAY) {
       const answer = `HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${id.length + 2}\r\n{close}\r\n<${id}>`;
       assert.ok(['', 'connection: close\r\n'].some((close) => answer.replace('{close}', close) === text), `${id} got ${JSON.stringify(text)}`);
       assert.deepEqual(requests[id], [body]);
@@ -221,8 +221,8 @@ class Stranger {
   look() {
     const { client, id } = this;
     assert.ok(idsIn(client.text).every((other) => other === id), `stranger ${id} got ${JSON.stringify(client.text)}`);
-    if (client.text) this.heard++;
-    else if (client.ended || client.wasReset) this.turnedAway++;
+    if (client.text === TURNED_AWAY || (!client.text && isOver(client))) this.turnedAway++;
+    else if (client.text) this.heard++;
   }
 }
 

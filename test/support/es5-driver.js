@@ -61,6 +61,7 @@ this.clearInterval = function (id) { timers[id - 1] = null; };
 this.console = { log: out, error: out };
 
 var sockets = [];
+var pcbs = 5;
 var sent = '';
 this.global = {
   __netdev: {
@@ -72,17 +73,34 @@ this.global = {
       return fd;
     },
     get: function (fd) { return sockets[fd]; },
-    bind: function (fd, address, port) { sockets[fd].port = port; this.errno = 0; },
+    bind: function (fd, address, port) {
+      sockets[fd].port = port;
+      if (!port) takePcb(fd);
+      this.errno = 0;
+    },
     listen: function () { this.errno = 0; },
-    shutdown: function () { this.errno = 0; }, // there is never a PCB to hold
+    shutdown: function (fd) { this.errno = sockets[fd].hasPcb ? -1 : 0; }, // upside down
     write: function (fd, data) { sent += data; this.errno = 0; },
     close: function (fd) {
       var socket = sockets[fd];
       sockets[fd] = null;
+      if (socket.hasPcb) pcbs++;
       if (socket.close_cb) socket.close_cb();
       this.errno = 0;
     },
   },
+};
+
+var takePcb = function (fd) {
+  sockets[fd].hasPcb = pcbs > 0;
+  if (pcbs > 0) pcbs--;
+};
+/** A client connects. */
+var connect = function () {
+  var fd = global.__netdev.socket();
+  takePcb(fd);
+  listening.accept_cb(fd);
+  return fd;
 };
 
 var module = {};
@@ -99,8 +117,7 @@ var pass = function (times) {
 };
 var request = function (text) {
   sent = '';
-  var fd = global.__netdev.socket();
-  listening.accept_cb(fd);
+  var fd = connect();
   listening.read_cb(bytesOf(text));
   pass(3);
   for (var turns = 0; sockets[fd] && turns < 100; turns++, clock += 100) timers[0]();
@@ -140,9 +157,8 @@ var say = function (text) {
   show();
 };
 var handshake = function (port) {
-  var fd = global.__netdev.socket();
   listening = sockets.filter(function (socket) { return socket && socket.port === port && socket.accept_cb; })[0];
-  listening.accept_cb(fd);
+  connect();
   say('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
     + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
 };

@@ -8,6 +8,9 @@ export const FIRMWARES = ['stock', 'routed'];
 /** A header line of browsers: on stock firmware their connections are kept for the next request, nobody else's. */
 export const BROWSER = 'user-agent: Mozilla/5.0\r\n';
 
+/** What a client gets that nobody can hear: with it the connection ends, whatever it sends. */
+export const TURNED_AWAY = 'HTTP/1.1 421 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n421';
+
 const LIBRARY = fileURLToPath(new URL('../../dist/ehttpserver.js', import.meta.url));
 const WEBSOCKET = fileURLToPath(new URL('../../dist/websocket.js', import.meta.url));
 const code = readFileSync(LIBRARY, 'utf8');

@@ -18,7 +18,7 @@ export function keepTwinsApart({ lwip, driver }) {
   lwip.syn = (listener, wire) => (last === lwip.now() ? null : syn.call(lwip, listener, wire));
 }
 
-/** A well-behaved client asks, again after a 503 or a reset as the design says. Returns how many tries it took. */
+/** A well-behaved client asks, again after a 503, a 421 or a reset as the design says. Returns how many tries it took. */
 export function askUntilAnswered(board, id, ms = 30000) {
   const until = board.now + ms;
   for (let tries = 1; board.now < until; tries++) {
@@ -26,14 +26,14 @@ export function askUntilAnswered(board, id, ms = 30000) {
     client.send(`POST /echo/${id} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${id.length}\r\n\r\n${id}`);
     while (client.state !== 'closed' && board.now < until) board.pass();
     if (client.text.endsWith(`\r\n\r\n${id}`)) return tries;
-    if (client.text && !client.text.startsWith('HTTP/1.1 503')) throw new Error(`${id} got ${JSON.stringify(client.text)}`);
+    if (client.text && !/^HTTP\/1.1 (503|421)/.test(client.text)) throw new Error(`${id} got ${JSON.stringify(client.text)}`);
     board.run(1000);
   }
   throw new Error(`${id} was not answered within ${ms} ms: ${JSON.stringify(board.vitals())}`);
 }
 
 /**
- * One that asks while others are about: call look() now and then. It asks again when it was told 503, reset, or not let in.
+ * One that asks while others are about: call look() now and then. It asks again when it was told 503 or 421, reset, or not let in.
  * @param {(id: string) => string} request
  * @param {(id: string) => string} expected the end of the answer
  */
