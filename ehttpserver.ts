@@ -833,8 +833,8 @@ function endBody(connection: Connection): void {
 /** Calls the handler. */
 function dispatch(connection: Connection): unknown {
   const { _server, _found, _path, _query, _headers, _body, _match } = connection;
-  _server._request = connection;
-  return _found instanceof Response ? _found : _found._handler.call(_server, _path, _query, _headers, _body, _match);
+  // The last argument is for the extension: nobody else is told of it.
+  return _found instanceof Response ? _found : (_found._handler as Function).call(_server, _path, _query, _headers, _body, _match, connection);
 }
 
 /** One step of the handler. True when there is an answer. */
@@ -1135,8 +1135,6 @@ function step(connection: Connection): void {
 export class Server {
   /** @internal */
   _limits: Required<ServerOptions> & { sockets?: number };
-  /** @internal The request whose handler was called last. */
-  declare _request: Connection;
   /** @internal Its ports, the first one first; none when it does not listen. */
   _listeners: Listener[] = [];
   // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.
