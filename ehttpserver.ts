@@ -731,13 +731,12 @@ function readRequest(connection: Connection): boolean {
 function readLines(connection: Connection): void {
   const bytes = connection._in.subarray(0, Max.CHUNK);
   const text = connection._line + latin1(bytes);
-  let at = 0;
+  // Empty lines before the request are ignored: RFC 9112, section 2.2.
+  let at = connection._method || connection._line ? 0 : /^[\r\n]*/.exec(text)![0].length;
   let status = 0;
   for (let end; !status && connection._state < State.BODY && (end = text.indexOf('\r\n', at)) >= 0; at = end + 2) {
     const line = text.slice(at, end);
-    // Empty lines before the request are ignored: RFC 9112, section 2.2.
-    if (connection._state === State.FIELDS) status = line ? readField(connection, line) : endHead(connection);
-    else if (line) status = readRequestLine(connection, line);
+    status = connection._state === State.REQUEST_LINE ? readRequestLine(connection, line) : line ? readField(connection, line) : endHead(connection);
   }
   const rest = text.slice(at);
   const reading = !status && connection._state < State.BODY;
@@ -799,7 +798,7 @@ function endHead(connection: Connection): number {
     if (+length > maxBodyBytes) return 413;
     if (!limitMemory(+length)) return 503;
   }
-  connection._keep = http11 && !/(^|[\t ,])close($|[\t ,])/i.test(_headers.connection);
+  connection._keep = http11 && !(/close/i.test(_headers.connection) && /(^|[\t ,])close($|[\t ,])/i.test(_headers.connection));
   connection._found = _server._find(connection);
   if (!length || !+length) {
     endBody(connection);
@@ -834,7 +833,7 @@ function endBody(connection: Connection): void {
 function dispatch(connection: Connection): unknown {
   const { _server, _found, _path, _query, _headers, _body, _match } = connection;
   // The last argument is for the extension: nobody else is told of it.
-  return _found instanceof Response ? _found : (_found._handler as Function).call(_server, _path, _query, _headers, _body, _match, connection);
+  return _found instanceof Response ? _found : (_found._handler as any).call(_server, _path, _query, _headers, _body, _match, connection);
 }
 
 /** One step of the handler. True when there is an answer. */
