@@ -945,6 +945,7 @@ function answer(connection: Connection, reply: Reply): void {
   connection._stage = response._stage;
   connection._work = streamed && !sendsNoContent ? body : null;
   connection._body = NO_BYTES;
+  connection._match = null!;
   restartTimeout(connection);
   if (isHeard(connection._server)) log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
