@@ -833,8 +833,8 @@ function endBody(connection: Connection): void {
 /** Calls the handler. */
 function dispatch(connection: Connection): unknown {
   const { _server, _found, _path, _query, _headers, _body, _match } = connection;
-  _server._request = connection;
-  return _found instanceof Response ? _found : _found._handler.call(_server, _path, _query, _headers, _body, _match);
+  // The last argument is for the extension: nobody else is told of it.
+  return _found instanceof Response ? _found : (_found._handler as Function).call(_server, _path, _query, _headers, _body, _match, connection);
 }
 
 /** One step of the handler. True when there is an answer. */
@@ -936,9 +936,9 @@ function answer(connection: Connection, reply: Reply): void {
   }
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
   // Only browsers repeat a request that meets the end of a kept connection, and they leave that half open, which keeps its PCB: so some must
-  // be to spare. Where there are zombies the server has to end this one, see end().
+  // be to spare. One that has a zombie's PCB has to be ended by the server, see end().
   connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
-    && !zombies.length && held.length > 1 && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+    && !connection._zombies.length && held.length > 1 && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
   if (!sendsNoContent) send(connection, pieces);
@@ -1135,8 +1135,6 @@ function step(connection: Connection): void {
 export class Server {
   /** @internal */
   _limits: Required<ServerOptions> & { sockets?: number };
-  /** @internal The request whose handler was called last. */
-  declare _request: Connection;
   /** @internal Its ports, the first one first; none when it does not listen. */
   _listeners: Listener[] = [];
   // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.

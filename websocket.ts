@@ -128,8 +128,7 @@ const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
   _headers.upgrade && _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
 
 /** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
-function upgrade(server: Server, handler: (ws: WebSocket) => unknown): Response {
-  const request = server._request;
+function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) => unknown): Response {
   if (request._headers['sec-websocket-version'] !== '13') return upgradeRequired();
   const { origins, protocols } = server._limits as Limits;
   const [first] = server._listeners;
@@ -559,8 +558,8 @@ const proto: Server = WebSocketServer.prototype = Object.create(base);
 
 proto.route = function (this: Server, path: string | RegExp, method: string, handler: any) {
   return base.route.call(this, path, method, method !== 'WEBSOCKET' || typeof handler !== 'function' ? handler
-    : function (this: Server, path: string, query: string, headers: RequestHeaders, _body: Uint8Array, match: string[]) {
-      return upgrade(this, (ws) => handler.call(this, path, headers, ws, query, match));
+    : function (this: Server, path: string, query: string, headers: RequestHeaders, _body: Uint8Array, match: string[], request: Connection) {
+      return upgrade(this, request, (ws) => handler.call(this, path, headers, ws, query, match));
     });
 } as any;
 
