@@ -139,6 +139,20 @@ for (const firmware of FIRMWARES) {
       atMost8K(board);
     });
 
+    test('or at most all that the C heap has, where whole windows come at once behind lost segments', () => {
+      for (let seed = 1; seed <= 30; seed++) {
+        const { board } = serve({ firmware, board: { passMicros: 1000, mergedReads: true, seed }, routes: (server) => {
+          server.route('/count', 'POST', (path, query, requestHeaders, body) => String(body.length));
+        } });
+        for (const length of [LIMIT, 60000]) {
+          const client = board.connect({ port: 80, delay: 0.4, loss: 0.05 });
+          client.send(`POST /count HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n${'x'.repeat(length)}`);
+          board.runUntil(() => client.state === 'closed', 30000);
+        }
+        board.check();
+      }
+    });
+
     for (const delay of [0.1, 1, 20]) {
       test(`in an upload of 1 MB that is refused, ${delay} ms away`, () => {
         const { board } = setUp(firmware);
