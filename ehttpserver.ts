@@ -934,10 +934,10 @@ function answer(connection: Connection, reply: Reply): void {
     return fail(connection, 503);
   }
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
-  // Only browsers repeat a request that meets the end of a kept connection, and they leave that half open, which keeps its PCB: so some must
-  // be to spare. One that has a zombie's PCB has to be ended by the server, see end().
+  // Only browsers repeat a request that meets the end of a kept connection. They leave that half open, which keeps its PCB for 20 s: so none is
+  // kept when no other PCB is to spare because of such ones. One that has a zombie's PCB has to be ended by the server, see end().
   connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
-    && !connection._zombies.length && held.length > 1 && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+    && !connection._zombies.length && (!!held.length || !parked.length) && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
   if (!sendsNoContent) send(connection, pieces);
