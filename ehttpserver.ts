@@ -300,6 +300,8 @@ let lastMillis = 0;
 const connections: Connection[] = [];
 /** Of all servers. */
 const listeners: Listener[] = [];
+/** Bytes to allocate, so that the garbage collector frees what came in one piece behind a lost segment. */
+let uncollected = 0;
 /** True once bytes have come to an accepted socket itself: this firmware says whose bytes they are. */
 let routed = false;
 /** Fds of our bound sockets, each with a PCB. */
@@ -561,6 +563,7 @@ export interface Connection {
  * more is kept.
  */
 function receive(connection: Connection, data: Uint8Array): void {
+  if (data.length > Max.SEGMENT) uncollected = 4 * Max.SEGMENT;
   if (connection._state === State.DRAIN) {
     connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
   } else if (connection._waiting + data.length + connection._segments.length * Max.BLOCK > largestInput(connection) + Max.AHEAD) {
@@ -1211,6 +1214,8 @@ export class Server {
     now += Math.min(time - lastMillis, Ms.PASS);
     lastMillis = time;
     admit(this._limits.reserve);
+    // Two windows in a row would not fit into the driver's 20 KB. Small blocks, as the heap may have no large one.
+    while (uncollected > 0) uncollected -= new Uint8Array(Max.SEGMENT).length;
     for (let i = connections.length; i--;) {
       const connection = connections[i];
       // A handler may have closed a server, and with it connections.

@@ -274,8 +274,8 @@ async function switchLed(board, page, to, pages = [page]) {
 async function testDashboard(firmware) {
   let volts = 0.25;
   await withPage('dashboard', { firmware, degrees: () => 31.5, volts: () => volts }, async ({ page, board, url }) => {
-    assert.deepEqual([await value(page, 'celsius'), await value(page, 'volts')], ['--.-', '-.--']);
-    assert.ok(await button(page, 'On').isDisabled());
+    const source = await page.evaluate(async () => (await fetch('/', { cache: 'no-store' })).text()); // as it is before there are values
+    for (const part of [/>--\.-</, />-\.--</, /<button [^>]*disabled/]) assert.match(source, part);
     await seen(page, '#state', 'Live');
     await eventually('degrees', () => value(page, 'celsius'), (found) => found === '31.5');
     await eventually('volts', () => value(page, 'volts'), (found) => found === '0.25');
@@ -337,7 +337,7 @@ async function testDashboardRestart(firmware) {
     const all = await readings(page);
     const first = all.findIndex(({ volts }) => volts === 3);
     assert.ok(all[first].ms < all[first - 1].ms, "the board's clock began anew");
-    assert.ok(all[first].at - all[first - 1].at > 1500, 'the curve goes on at once, as if there had been no break');
+    assert.ok(all[first].at - all[first - 1].at > 1000, 'the curve goes on at once, as if there had been no break');
     assert.equal(await page.evaluate('lines().length'), 2);
     await photograph(page, `dashboard-restarted-${firmware}`);
   }, [{ volts: () => 1 }, { volts: () => 3 }]);

@@ -167,19 +167,8 @@ describe("Chromium's WebSockets", { skip, timeout: 20 * 60000 }, () => {
     });
   }
 
-  test(`stock firmware: a page is left ${RELOADS} times for itself with its socket open, while two others talk`, async (t) => {
+  test(`stock firmware: a page is left ${RELOADS} times for itself with its socket open`, async (t) => {
     await withSite(browser, 'stock', async (site, context) => {
-      const others = [];
-      for (const name of ['first', 'second']) {
-        const other = await browser.newContext({ proxy: { server: site.proxy.url } });
-        const talker = { page: await other.newPage(), nonce: newNonce(name), context: other };
-        others.push(talker);
-        await talker.page.addInitScript(SCRIPT);
-        await load(talker.page, site.url, talker.nonce);
-        await opened(talker.page);
-        talker.socket = site.sockets.pop();
-        await upTo(talker.page, Infinity);
-      }
       const page = await context.newPage();
       await page.addInitScript(SCRIPT);
       const loads = [];
@@ -190,8 +179,10 @@ describe("Chromium's WebSockets", { skip, timeout: 20 * 60000 }, () => {
       while (loads.length <= RELOADS) {
         const nonce = newNonce('reload');
         const { took, refused } = await tryToLoad(page, site.url, nonce);
-        if (last) total += await checkLast(page, site, last);
-        last = '';
+        if (last && page.url().startsWith(site.url)) { // else the page itself was refused
+          total += await checkLast(page, site, last);
+          last = '';
+        }
         if (refused.length > 0) {
           refusals.push(`${nonce}: ${refused.join()}`); // the next load is the second try
           continue;
@@ -207,17 +198,6 @@ describe("Chromium's WebSockets", { skip, timeout: 20 * 60000 }, () => {
       t.diagnostic(`${total} messages; ${loads.length} loads: ${report(loads)}; open after ${report(connects)}`);
       for (const refusal of refusals) t.diagnostic(`refused: ${refusal}`);
       assert.ok(refusals.length <= RELOADS / 25, `${refusals.length} of ${RELOADS} loads lacked a part`);
-      for (const talker of others) {
-        await upTo(talker.page, 0);
-        await allBack(talker.page);
-        const { sent, received, opened: opens, closed } = await talkOf(talker.page);
-        t.diagnostic(`${talker.nonce}: ${sent} messages`);
-        assert.deepEqual([opens, closed], [1, 0]);
-        assert.ok(sent >= 5 * RELOADS, `only ${sent} messages`);
-        assert.deepEqual(received, messages(talker.nonce, sent));
-        assert.deepEqual(talker.socket, { messages: received, code: 0 });
-        await talker.context.close();
-      }
     });
   });
 
