@@ -7,6 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Board } from './board/index.mjs';
 import { holdPcbs, listenOn, probe } from './board/testing.mjs';
 import { findRow, occupy } from './helpers/ports.mjs';
+import { runToEnd } from './helpers/program.mjs';
 
 /** A board with a listening program, running; stopped when the test ends. */
 async function start(t, options = {}) {
@@ -51,6 +52,25 @@ describe('on real sockets', () => {
     await board.until(() => server.accepted.length === 1);
     client.socket.destroy();
     board.check();
+  });
+
+  test('a connection that is reset in the pass in which the program has closed it keeps no process from ending', async () => {
+    const script = `
+      import { once } from 'node:events';
+      import net from 'node:net';
+      import { Board } from '${new URL('board/index.mjs', import.meta.url)}';
+      import { listenOn } from '${new URL('board/testing.mjs', import.meta.url)}';
+      const board = new Board({ network: 'node' });
+      const server = listenOn(board);
+      server.onRead = () => board.netdev.close(server.accepted[0]);
+      await board.start();
+      const client = net.connect(await board.listening, '127.0.0.1').resume().on('error', () => {});
+      client.write('x'.repeat(3000)); // the connection is closed with the first of three segments
+      await once(client, 'close');
+      await board.stop();
+      console.log('stopped');`;
+    const { code, stdout, stderr } = await runToEnd(process.execPath, ['--input-type=module', '-e', script], { timeout: 10000 });
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'stopped\n', stderr: '' });
   });
 
   test('the address is 127.0.0.1', async (t) => {

@@ -34,6 +34,12 @@ function deferred() {
   return parts;
 }
 
+/** RST. Where end() is under way it comes behind that: Node.js 20 would keep the handle, and spin on it when the process is to exit. */
+function resetSocket(socket) {
+  if (socket.writableEnded && !socket.writableFinished) socket.once('finish', () => socket.resetAndDestroy());
+  else socket.resetAndDestroy();
+}
+
 /** One connection: what lwIP's PCB is connected to. */
 class NodeWire {
   /**
@@ -81,7 +87,7 @@ class NodeWire {
   }
 
   dataArrived(chunk) {
-    if (this.dropped) return this.socket.resetAndDestroy();
+    if (this.dropped) return resetSocket(this.socket);
     for (let i = 0; i < chunk.length; i += MSS) this.put({ data: Uint8Array.from(chunk.subarray(i, i + MSS)) });
     this.inboxBytes += chunk.length;
     if (this.inboxBytes > INBOX_LIMIT) this.socket.pause();
@@ -155,7 +161,7 @@ class NodeWire {
   /** RST. After FIN the kernel sends it only when more comes from the peer; the socket is closed all the same. */
   reset() {
     this.detach();
-    this.later(() => this.socket.resetAndDestroy());
+    this.later(() => resetSocket(this.socket));
   }
 
   detach() {
@@ -388,7 +394,7 @@ export class NodeNetwork {
 
   refuse(wire) {
     wire.dropped = true;
-    wire.socket.resetAndDestroy();
+    resetSocket(wire.socket);
   }
 
   // ---- the endless loop
