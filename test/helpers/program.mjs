@@ -1,5 +1,5 @@
 // Programs beside the tests: starting them, what they print, how they end.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -91,6 +91,12 @@ export function findProgram(variable, names) {
       return false;
     }
   });
+}
+
+/** A Python that has a module: what the environment says, else the system's, whose packages are the distribution's. */
+export function findPython(module) {
+  const candidates = [findProgram('PYTHON', []), '/usr/bin/python3', findProgram('PYTHON', ['python3'])];
+  return candidates.find((path) => path && spawnSync(path, ['-c', `import ${module}`]).status === 0);
 }
 
 /** For a test's `skip`: why it cannot run here. In CI everything has to be there. */
