@@ -719,7 +719,7 @@ function begin(connection: Connection): void {
 
 // ------------------------------------------------------------------------------------------------------------ request
 
-/** Reads what has come, at a step 1,024 bytes of lines. True when the request is whole. */
+/** Reads what has come, at a step 1,024 bytes of lines. True when the request is whole, or has an answer already. */
 function readRequest(connection: Connection): boolean {
   const { _waiting } = connection;
   while (connection._waiting && connection._state < State.HANDLER && _waiting - connection._waiting < Max.CHUNK) {
@@ -728,7 +728,7 @@ function readRequest(connection: Connection): boolean {
     else readLines(connection);
   }
   if (connection._overrun && !connection._waiting && connection._state < State.HANDLER) fail(connection, 503); // the rest was discarded
-  return connection._state === State.HANDLER;
+  return connection._state >= State.HANDLER;
 }
 
 function readLines(connection: Connection): void {
@@ -938,8 +938,9 @@ function answer(connection: Connection, reply: Reply): void {
   }
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
   // Only browsers repeat a request that meets the end of a kept connection. They leave that half open, which keeps its PCB for 20 s: so none is
-  // kept when no other PCB is to spare because of such ones. One that has a zombie's PCB has to be ended by the server, see end().
-  connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && length! < Max.AT_ONCE
+  // kept when no other PCB is to spare because of such ones, nor on the ports that are for WebSockets. One that has a zombie's PCB has to be
+  // ended by the server, see end().
+  connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && connection._listener._first && length! < Max.AT_ONCE
     && !connection._zombies.length && (!!held.length || !parked.length) && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
@@ -1117,7 +1118,7 @@ function step(connection: Connection): void {
       if (!readRequest(connection)) return;
       // falls through
     case State.HANDLER:
-      if (!handle(connection)) break;
+      if (connection._state === State.HANDLER && !handle(connection)) break;
       // falls through
     case State.ANSWER:
       if (!continueAnswer(connection)) break;

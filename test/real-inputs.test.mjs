@@ -333,23 +333,26 @@ for (const firmware of FIRMWARES) {
 // ---- half an end: the driver ends a connection when the client's FIN comes, so what is on its way by then is all that there will be
 
 const WHOLE = ok('hello');
-/** [what it asks for, milliseconds from the request to the FIN (0: in one segment), the answer, its least and most bytes]. */
+/** [when, what it sends, milliseconds from the request to the FIN (0: in one segment), the answer, its least and most bytes]. */
 const HALF_ENDS = [
-  ['in the segment of the request', '/', 0, WHOLE, 0, 0],
-  ['behind a request with a short answer', '/', 2, WHOLE, WHOLE.length, WHOLE.length],
-  ['behind a request with a long answer', '/long', 2, ok(LONG), 10000, 11680],
-  ['behind a request whose handler takes 50 steps', '/late', 2, ok('late'), 0, 0],
-  ['behind that answer', '/late', 60, ok('late'), ok('late').length, ok('late').length],
-  ['in a stream', '/stream', 100, `HTTP/1.1 200 \r\n${TEXT}${CLOSE}\r\n${'piece '.repeat(1000)}`, 100, 6000],
+  ['in the segment of the request', get('/'), 0, WHOLE, 0, 0],
+  ['behind a request with a short answer', get('/'), 2, WHOLE, WHOLE.length, WHOLE.length],
+  ['right behind a request with a short answer', get('/'), 1, WHOLE, WHOLE.length, WHOLE.length],
+  ['right behind what is no request', 'GET /\r\n', 1, error(400), error(400).length, error(400).length],
+  ['right behind a request for nothing that there is', get('/none'), 1, error(404), error(404).length, error(404).length],
+  ['behind a request with a long answer', get('/long'), 2, ok(LONG), 10000, 11680],
+  ['behind a request whose handler takes 50 steps', get('/late'), 2, ok('late'), 0, 0],
+  ['behind that answer', get('/late'), 60, ok('late'), ok('late').length, ok('late').length],
+  ['in a stream', get('/stream'), 100, `HTTP/1.1 200 \r\n${TEXT}${CLOSE}\r\n${'piece '.repeat(1000)}`, 100, 6000],
 ];
 
 for (const firmware of FIRMWARES) {
-  for (const [when, path, gap, expected, least, most] of HALF_ENDS) {
+  for (const [when, request, gap, expected, least, most] of HALF_ENDS) {
     test(`${firmware}: a client's FIN ${when}: ${most ? least === expected.length ? 'it has its answer' : 'what was written goes out' : 'there is no answer'}, and nobody waits for it`, () => {
       const board = setUp(firmware);
       prove(board);
       const client = connected(board);
-      client.send(get(path));
+      client.send(request);
       if (gap) board.run(gap);
       client.end();
       board.run(100);

@@ -320,6 +320,19 @@ describe('the ports', () => {
     board.check();
   });
 
+  test('a page is kept for its browser on the first port only: the others stay free for WebSockets', () => {
+    for (const port of [80, ...SOCKET_PORTS]) {
+      const { board } = setUp();
+      const client = connected(board, port);
+      client.send(get('/'));
+      board.runUntil(() => bodyOf(client) === 'home');
+      assert.equal(client.text.includes('connection: close\r\n'), port !== 80, `port ${port}`);
+      board.run(50);
+      assert.equal(client.ended, port !== 80, `port ${port}`);
+      board.check();
+    }
+  });
+
   test('bad values of the option sockets are refused, good ones are not', () => {
     const { extension: { WebSocketServer } } = setUp();
     for (const sockets of [-1, 5, 1.5, 100, NaN, Infinity, 'many']) {
