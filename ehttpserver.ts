@@ -118,6 +118,8 @@ const enum Ms {
   QUIET = 250,
   /** No client is drained longer than this. */
   DRAIN = 2000,
+  /** How long a client that takes nothing of what fills its send buffer keeps the next one waiting. */
+  FILLED = 2000,
   /** What one pass of the loop may add to the time in which clients are heard. */
   PASS = 100,
 }
@@ -211,9 +213,13 @@ const latin1 = (bytes: Uint8Array): string => String.fromCharCode.apply(null, by
 /** Bytes to be sent, or text of one character a byte. */
 type Piece = string | Uint8Array;
 
-/** Text in pieces, as the heap may have no large block: what is ASCII stays text, the rest becomes UTF-8. Bytes stay as they are. */
+/**
+ * Text in pieces, as the heap may have no large block: what is ASCII stays text, the rest becomes UTF-8. Bytes stay as they are.
+ * @throws Error for anything else
+ */
 function piecesOf(data: string | Uint8Array): Piece[] {
-  if (typeof data !== 'string') return [data];
+  if (data instanceof Uint8Array) return [data];
+  if (typeof data !== 'string') throw new Error('A body is text or bytes');
   const pieces: Piece[] = [];
   for (let at = 0, end; at < data.length; at = end) {
     end = at + Max.CHUNK;
@@ -313,6 +319,9 @@ let releaseAt = 0;
 const parked: number[] = [];
 /** Never to be written to or closed, but for what end() does. */
 const zombies: number[] = [];
+/** The fd whose send buffer may be full, and until when it is waited for. */
+let fillingFd = -1;
+let fillingUntil = 0;
 
 function remove<T>(list: T[], item: T): void {
   const index = list.indexOf(item);
@@ -345,15 +354,14 @@ function setAside(fds: number[], fd: number): void {
   };
 }
 
-/** Whether debug() does anything with a text. */
-const isHeard = (server: Server) => server._limits.debug || server.debug !== Server.prototype.debug;
-
-/** debug() may be the program's, and throw. */
-function log(server: Server, message: unknown): void {
+/** Reports an error. Returns what the client is told of it. debug() may be the program's, and throw; an error may be no text at all. */
+function log(server: Server, error: unknown): string {
   try {
-    server.debug(message);
+    server.debug(error);
+    return server._limits.debug ? String(error) : '';
   } catch (e) {
     console.error(e);
+    return '';
   }
 }
 
@@ -553,8 +561,12 @@ export interface Connection {
   /** 0: the answer came after the request's end. 1: before, so that the client may still be sending. While it is drained: until when. */
   _drainUntil: number;
   _stage?: Stage;
+  /** The client understands chunks: HTTP/1.1. Once there is an answer: it goes out in chunks, as a stream that breaks must not look whole. */
+  _chunked?: boolean;
   /** A stream or an upgraded connection: it may go on for ever. */
   _lasts?: boolean;
+  /** Its answer fills the send buffer, and so goes out alone. */
+  _fills?: boolean;
 }
 
 /**
@@ -662,16 +674,32 @@ function fill(connection: Connection): void {
   }
 }
 
-/** Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. */
+/** Whether the send buffer of another connection may be full. */
+const othersFill = (fd: number) => fillingFd !== fd && now < fillingUntil
+  && (parked.indexOf(fillingFd) >= 0 || connections.some((each) => each._fd === fillingFd && !!each._fills));
+
+/**
+ * Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. Answers that fill it go out one after the
+ * other, the next when the client has ended, and so has all of it: two full ones do not fit into the board's C heap.
+ */
 function flush(connection: Connection): boolean {
-  if (connection._fd < 0) return false;
+  const fd = connection._fd;
+  if (fd < 0) return false;
   while (connection._unsent) {
+    if (connection._fills) {
+      if (othersFill(fd)) {
+        restartTimeout(connection); // it is not its client that takes so long
+        return false;
+      }
+      fillingFd = fd;
+    }
     fill(connection);
-    dev.write(connection._fd, connection._out);
+    dev.write(fd, connection._out);
     if (dev.errno) return false;
     connection._unsent -= connection._out.length;
     connection._out = '';
     restartTimeout(connection);
+    if (connection._fills) fillingUntil = now + Ms.FILLED;
   }
   return true;
 }
@@ -792,7 +820,7 @@ function endHead(connection: Connection): number {
   const { _headers, _server } = connection;
   const { maxBodyBytes, maxParallelConnections } = _server._limits;
   const length = _headers['content-length'];
-  const http11 = connection._keep;
+  const http11 = connection._chunked = connection._keep;
   if (connections.length > maxParallelConnections) return 503;
   if (http11 && !('host' in _headers)) return 400;
   if ('transfer-encoding' in _headers) return 501;
@@ -842,6 +870,7 @@ function dispatch(connection: Connection): unknown {
 /** One step of the handler. True when there is an answer. */
 function handle(connection: Connection): boolean {
   const result = connection._work ? connection._work.next() : { done: true, value: dispatch(connection) };
+  if ((result as any).then) throw new Error('An async generator is no handler');
   if (!result.done) return false;
   let reply = result.value;
   if (reply && typeof reply.then === 'function') reply = stepsOf(reply);
@@ -892,7 +921,7 @@ export class Response {
     this.body = body as string;
     this.status = status || 200;
     this.contentType = contentType || 'text/plain';
-    for (const name in headers) this.headers[name.toLowerCase()] = headers[name];
+    merge(this.headers, headers);
     check(this);
   }
 }
@@ -900,9 +929,18 @@ export class Response {
 /** What is no text of a header, would begin another line, or is not Latin-1: RFC 9110, section 5.5. */
 const BAD_TEXT = /[^\t -~\x80-\xff]/;
 
+/** Checks a response, and makes its headers' names lower case: of one name in two spellings the later one counts. */
 function check({ status, contentType, headers }: Response): void {
   let bad = !(status > 99 && status < 1000 && status === (status | 0)) || BAD_TEXT.test(contentType);
-  for (const name in headers) bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(headers[name] as string);
+  for (const name in headers) {
+    const value = headers[name];
+    const key = name.toLowerCase();
+    bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(value as string);
+    if (key !== name) {
+      delete headers[name];
+      headers[key] = value;
+    }
+  }
   if (bad) throw new Error('Bad status or header');
 }
 
@@ -930,12 +968,14 @@ function answer(connection: Connection, reply: Reply): void {
   const pieces = streamed ? [] : piecesOf(body);
   const length = streamed ? response._length : sizeOf(pieces);
   if (streamed && sendsNoContent && body.return) body.return();
+  connection._chunked = connection._chunked && streamed && !sendsNoContent && length === undefined && !response.headers['content-length'];
   connection._lasts = !!response._stage || (streamed && !sendsNoContent && length === undefined);
   if (connection._lasts && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections) {
     // One connection stays free of them, for short requests.
     if (streamed && body.return) body.return();
     return fail(connection, 503);
   }
+  connection._fills = !sendsNoContent && length! >= Max.AT_ONCE;
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
   // Only browsers repeat a request that meets the end of a kept connection. They leave that half open, which keeps its PCB for 20 s: so none is
   // kept when no other PCB is to spare because of such ones, nor on the ports that are for WebSockets. One that has a zombie's PCB has to be
@@ -943,7 +983,7 @@ function answer(connection: Connection, reply: Reply): void {
   connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && connection._listener._first && length! < Max.AT_ONCE
     && !connection._zombies.length && (!!held.length || !parked.length) && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
-  send(connection, [headOf(response, hasNoContent, length, connection._keep)]);
+  send(connection, [headOf(response, hasNoContent, length, connection)]);
   if (!sendsNoContent) send(connection, pieces);
   connection._state = State.ANSWER;
   connection._stage = response._stage;
@@ -951,47 +991,46 @@ function answer(connection: Connection, reply: Reply): void {
   connection._body = NO_BYTES;
   connection._match = null!;
   restartTimeout(connection);
-  if (isHeard(connection._server)) log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
+  if (connection._server._limits.debug) log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
 
-/** RFC 9112, section 4; without a reason phrase, which nobody reads. A body of unknown length ends with the connection. */
-function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, keep: boolean): string {
-  let head = 'HTTP/1.1 ' + status + ' \r\n';
-  let own = status < 200 ? '' : keep ? '' : 'connection: close\r\n';
-  let typed = hasNoContent;
-  if (!hasNoContent && length !== undefined) own = 'content-length: ' + length + '\r\n' + own;
+/** RFC 9112, section 4; without a reason phrase, which nobody reads. */
+function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, { _keep, _chunked }: Connection): string {
+  let head = 'HTTP/1.1 ' + status + ' ';
+  let own = _chunked ? '\r\ntransfer-encoding: chunked' : '';
+  if (!hasNoContent && length !== undefined) own = '\r\ncontent-length: ' + length;
+  if (status > 199 && !_keep) own += '\r\nconnection: close';
   for (const name in headers) {
-    const key = name.toLowerCase();
-    if (key === 'content-type') typed = true;
-    if (headers[name] !== undefined && own.indexOf(key + ':') < 0) head += key + ': ' + headers[name] + '\r\n';
+    if (headers[name] !== undefined && own.indexOf('\n' + name + ':') < 0) head += '\r\n' + name + ': ' + headers[name];
   }
-  if (!typed) {
+  if (!hasNoContent && headers['content-type'] === undefined) {
     const isText = contentType.indexOf(';') < 0 && (typeof body === 'string' || /^text/.test(contentType));
-    head += 'content-type: ' + contentType + (isText ? '; charset=utf-8\r\n' : '\r\n');
+    head += '\r\ncontent-type: ' + contentType + (isText ? '; charset=utf-8' : '');
   }
-  return head + own + '\r\n';
+  return head + own + '\r\n\r\n';
 }
 
 /** Writes what there is, then asks for more. True when that was all. */
 function continueAnswer(connection: Connection): boolean {
   if (!flush(connection)) {
     connection._keep = false;
-  } else if (!connection._work) {
-    return true;
-  } else {
-    const piece = connection._work.next();
-    if (piece.done) {
-      connection._work = null;
-      return true;
-    }
-    if (piece.value === undefined) {
-      connection._deadline = Infinity; // the client waits for the program
-    } else {
-      send(connection, piecesOf(piece.value));
-      restartTimeout(connection);
-    }
+    return false;
   }
-  return false;
+  if (!connection._work) return true;
+  const { done, value } = connection._work.next();
+  if (done) {
+    connection._work = null;
+  } else if (value === undefined) {
+    connection._deadline = Infinity; // the client waits for the program
+    return false;
+  } else {
+    restartTimeout(connection);
+  }
+  const pieces = done ? [] : piecesOf(value);
+  const size = sizeOf(pieces);
+  // RFC 9112, section 7.1: a chunk of no bytes is the last one.
+  send(connection, connection._chunked && (size || done) ? ([size.toString(16) + '\r\n'] as Piece[]).concat(pieces, '\r\n') : pieces);
+  return !!done && flush(connection);
 }
 
 function finish(connection: Connection): void {
@@ -1075,7 +1114,7 @@ function fileBody(path: string, left: number, bufferSize: number): BodyIterator 
  * @param bufferSize bytes read at a step. Default 1024
  */
 export const FileResponse = function (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) {
-  const response = new Response('', 200, contentType, headers);
+  const response = new Response('', 200, contentType || contentTypeOf(path), headers);
   response._resolve = (requestHeaders) => {
     const nameOf = () => zipped ? path + '.gz' : path;
     let zipped = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']);
@@ -1085,11 +1124,12 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
       size = fileSize(nameOf());
     }
     if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return failure(404);
-    const answer = new Response(fileBody(nameOf(), size, bufferSize || 1024), 200, contentType || contentTypeOf(path), headers);
+    const answer = new Response(fileBody(nameOf(), size, bufferSize || 1024), response.status, response.contentType, response.headers);
+    const { vary } = answer.headers;
     answer._length = size;
     if (zipped) {
       answer.headers['content-encoding'] = 'gzip';
-      answer.headers.vary = 'accept-encoding';
+      answer.headers.vary = (vary ? vary + ', ' : '') + 'accept-encoding';
     }
     return answer;
   };
@@ -1144,8 +1184,12 @@ export class Server {
   // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.
   private declare _routes?: Route[];
 
-  /** @param options limits and switches; see there for the defaults */
-  constructor(options?: ServerOptions) {
+  /**
+   * @param options limits and switches; see there for the defaults
+   * @throws Error for an option that does not exist
+   */
+  constructor(options?: ServerOptions);
+  constructor(options?: ServerOptions, more?: object) {
     this._limits = merge({
       maxRequestLineSize: 2048,
       maxHeaderCount: 50,
@@ -1156,7 +1200,9 @@ export class Server {
       reserve: 0,
       debug: false,
       netdev: global.__netdev,
-    }, options);
+    }, more);
+    for (const name in options) if (!(name in this._limits)) throw new Error('No option ' + name);
+    merge(this._limits, options);
   }
 
   /**
@@ -1196,10 +1242,11 @@ export class Server {
    * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
    * @param port to listen on. Default 80
    * @returns the iterator: this server itself
-   * @throws Error with the port, when it is in use, no socket is left, or Wi-Fi is not connected
+   * @throws Error with the port, when it is in use, no socket is left, or Wi-Fi is not connected; Error when this server listens already
    */
   start(port?: number): Iterator<undefined> {
     const first = port || 80;
+    if (this._listeners.length) throw new Error('Listening already');
     dev = this._limits.netdev;
     lastMillis = millis();
     releaseHeld(1); // a listening socket needs a PCB for a moment
@@ -1225,8 +1272,7 @@ export class Server {
         if (connection._fd >= 0) step(connection);
         else dispose(connection);
       } catch (error) {
-        log(this, error);
-        const message = this._limits.debug ? String(error) : '';
+        const message = log(this, error);
         if (connection._state === State.ANSWER) end(connection);
         else if (connection._state < State.ANSWER && connection._fd >= 0) answer(connection, failure(500, undefined, message));
       }
@@ -1263,11 +1309,11 @@ export class Server {
   }
 
   /**
-   * Prints errors on the console, and texts, which requests are, if options.debug is set; override it to log elsewhere.
-   * @param message a request's method, path and status; or what was thrown
+   * Prints on the console; override it to log elsewhere. It is called for errors and, with options.debug, for requests.
+   * @param message what was thrown; or a request's method, path and status
    */
   debug(message: unknown): void {
-    if (this._limits.debug || typeof message !== 'string') console.log(message);
+    console.log(message);
   }
 }
 
@@ -1326,12 +1372,12 @@ export const _seam = {
   _flush: flush,
   _isIterator: isIterator,
   _log: log,
-  _merge: merge,
   _NO_BYTES: NO_BYTES,
   _piecesOf: piecesOf,
   _pull: pull,
   _restartTimeout: restartTimeout,
   _send: send,
   _sizeOf: sizeOf,
+  _stepsOf: stepsOf,
   _utf8Bytes: utf8Bytes,
 };

@@ -6,8 +6,8 @@
 import { Connection, Handler, RequestHeaders, Response, Route, Server, ServerOptions, _seam } from './ehttpserver';
 
 const {
-  _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _merge, _NO_BYTES, _piecesOf, _pull,
-  _restartTimeout, _send, _sizeOf, _utf8Bytes,
+  _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _NO_BYTES, _piecesOf, _pull,
+  _restartTimeout, _send, _sizeOf, _stepsOf, _utf8Bytes,
 } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
@@ -62,7 +62,7 @@ export interface WebSocketOptions extends ServerOptions {
 
 /**
  * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
- * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
+ * When the generator (or an async function) ends the socket is closed with 1000; when it, or the function, throws, with 1011.
  * @param path percent-decoded once, without the query
  * @param headers of the handshake, names in lower case
  * @param ws the socket
@@ -299,9 +299,10 @@ export class WebSocket {
    * @param code default 1000
    * @param reason at most 123 bytes as UTF-8. Default none
    * @returns an iterator that ends at once: the close frame follows what was queued before
-   * @throws Error when the reason is longer
+   * @throws Error when the reason is longer, or the code is none that may be sent: RFC 6455, section 7.4
    */
   sendClose(code?: number, reason?: string): Steps<true> {
+    if (code && !isCloseCode(code)) throw new Error('Bad close code');
     close(this, code || Code.NORMAL, reason);
     return steps(() => true);
   }
@@ -445,12 +446,14 @@ function stepHandler(ws: WebSocket): void {
   const handler = ws._handler;
   if (handler) {
     ws._handler = undefined;
-    const result = handler(ws);
+    const result: any = handler(ws);
     connection._headers = null!; // an idle socket takes less memory so
-    if (_isIterator(result)) ws._work = result;
-  } else if (ws._work && ws._work.next().done) {
-    ws._work = undefined;
-    close(ws, Code.NORMAL);
+    ws._work = result && result.then ? _stepsOf(result) : _isIterator(result) ? result : undefined;
+  } else if (ws._work) {
+    const work = ws._work;
+    ws._work = undefined; // if it throws, that was all of it
+    if (work.next().done) close(ws, Code.NORMAL);
+    else ws._work = work;
   }
 }
 
@@ -492,11 +495,14 @@ function ping(ws: WebSocket): void {
 
 // ----------------------------------------------------------------------------------------------------------- closing
 
-/** The client has sent its close frame: RFC 6455, sections 5.5.1 and 7.4. */
+/** Whether a code may be in a close frame: RFC 6455, section 7.4. */
+const isCloseCode = (code: number) => code > 2999 ? code < 5000 : code > 999 && code < 1015 && (code < 1004 || code > 1006);
+
+/** The client has sent its close frame: RFC 6455, section 5.5.1. */
 function receiveClose(ws: WebSocket, payload: Uint8Array): void {
   const { length } = payload;
   const code = length ? payload[0] << 8 | payload[1] : Code.NONE;
-  if (length === 1 || (length && !(code > 2999 ? code < 5000 : code > 999 && code < 1015 && (code < 1004 || code > 1006)))) {
+  if (length === 1 || (length && !isCloseCode(code))) {
     close(ws, Code.PROTOCOL);
   } else if (_checkUtf8(payload.subarray(2), 0)) {
     close(ws, Code.BAD_DATA);
@@ -547,8 +553,8 @@ export interface WebSocketServer extends Server {
 
 export const WebSocketServer = function (this: any, options?: WebSocketOptions) {
   // Not Server.call(this, ...): where the source is compiled to native classes, a class cannot be called.
-  const { _limits } = new Server(_merge({ sockets: 3, maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] }, options));
-  if ([0, 1, 2, 3, 4].indexOf(_limits.sockets!) < 0) throw new Error('sockets: 0 to 4');
+  const { _limits } = new (Server as any)(options, { sockets: 3, maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] });
+  if ([0, 1, 2, 3, 4].indexOf(_limits.sockets) < 0) throw new Error('sockets: 0 to 4');
   this._limits = _limits;
   this._listeners = [];
 } as any as new (options?: WebSocketOptions) => WebSocketServer;

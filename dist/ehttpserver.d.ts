@@ -137,7 +137,10 @@ export declare const FileResponse: new (path: string, headers?: {
  */
 export declare class Server {
     private _routes?;
-    /** @param options limits and switches; see there for the defaults */
+    /**
+     * @param options limits and switches; see there for the defaults
+     * @throws Error for an option that does not exist
+     */
     constructor(options?: ServerOptions);
     /**
      * Adds a handler, to this server only. The first route that fits answers; GET routes answer HEAD, too.
@@ -152,7 +155,7 @@ export declare class Server {
      * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
      * @param port to listen on. Default 80
      * @returns the iterator: this server itself
-     * @throws Error with the port, when it is in use, no socket is left, or Wi-Fi is not connected
+     * @throws Error with the port, when it is in use, no socket is left, or Wi-Fi is not connected; Error when this server listens already
      */
     start(port?: number): Iterator<undefined>;
     /** One bounded step of the server, once {@link Server.start} was called. */
@@ -168,8 +171,8 @@ export declare class Server {
     /** Ends this server's connections and stops listening. */
     close(): void;
     /**
-     * Prints errors on the console, and texts, which requests are, if options.debug is set; override it to log elsewhere.
-     * @param message a request's method, path and status; or what was thrown
+     * Prints on the console; override it to log elsewhere. It is called for errors and, with options.debug, for requests.
+     * @param message what was thrown; or a request's method, path and status
      */
     debug(message: unknown): void;
 }

@@ -56,7 +56,7 @@ export interface WebSocketOptions extends ServerOptions {
 }
 /**
  * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
- * When the generator ends the socket is closed with 1000, when it (or the function) throws, with 1011.
+ * When the generator (or an async function) ends the socket is closed with 1000; when it, or the function, throws, with 1011.
  * @param path percent-decoded once, without the query
  * @param headers of the handshake, names in lower case
  * @param ws the socket
@@ -106,7 +106,7 @@ export declare class WebSocket {
      * @param code default 1000
      * @param reason at most 123 bytes as UTF-8. Default none
      * @returns an iterator that ends at once: the close frame follows what was queued before
-     * @throws Error when the reason is longer
+     * @throws Error when the reason is longer, or the code is none that may be sent: RFC 6455, section 7.4
      */
     sendClose(code?: number, reason?: string): Steps<true>;
 }

@@ -32,7 +32,9 @@ function setUp(setup) {
     server.route('/echo', 'POST', (path, query, headers, body) => body);
     server.route('/slow', 'GET', () => waitFor('slow', true));
     server.route('/stream', 'GET', () => new Response(waitFor(undefined, true), 200, 'text/event-stream'));
-    server.route('/pieces', 'GET', () => new Response(pieces(['a', undefined, new Uint8Array([98, 99]), 'é'])));
+    server.route('/pieces', 'GET', () => new Response(pieces(['a', undefined, '', new Uint8Array([98, 99]), 'é'])));
+    server.route('/wide', 'GET', () => new Response(pieces(['w'.repeat(1500), 'é'.repeat(750)])));
+    server.route('/wrong/(.*)', 'GET', (path, query, headers, body, [, what]) => new Response(pieces(['a', { number: 1, object: {}, array: [1] }[what]])));
     server.route('/breaks', 'GET', () => new Response({ next: pieces(['a']).next, ...{ next: (() => { let n = 0; return () => { if (n++) throw new Error('x'); return { done: false, value: 'a' }; }; })() } }));
     server.route('/big', 'GET', () => 'b'.repeat(60000));
     server.route('/medium', 'GET', () => 'm'.repeat(9000));
@@ -525,28 +527,65 @@ for (const firmware of FIRMWARES) {
       board.check();
     });
 
-    test('a body that is an iterator is sent as it comes and ended by closing', () => {
+    const STREAM = `HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\n`;
+
+    test('a body that is an iterator is sent as it comes, in chunks, of which none is empty but the last one', () => {
       const { board } = setUp({ firmware });
       const client = connected(board);
       client.send(get('/pieces'));
       board.run(100);
-      assert.equal(client.text, 'HTTP/1.1 200 \r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\nabc\xc3\xa9');
+      assert.equal(client.text, `${STREAM}transfer-encoding: chunked\r\nconnection: close\r\n\r\n1\r\na\r\n2\r\nbc\r\n2\r\n\xc3\xa9\r\n0\r\n\r\n`);
       assert.equal(client.ended, true);
       board.check();
     });
 
-    test('a body that throws ends its connection, not the server', () => {
+    test('to HTTP/1.0, which knows no chunks, it is ended by closing; to HEAD there is nothing of it', () => {
+      for (const [request, expected] of [
+        ['GET /pieces HTTP/1.0\r\n\r\n', `${STREAM}connection: close\r\n\r\nabc\xc3\xa9`],
+        ['HEAD /pieces HTTP/1.1\r\nhost: x\r\n\r\n', `${STREAM}connection: close\r\n\r\n`],
+      ]) {
+        const { board } = setUp({ firmware });
+        const client = connected(board);
+        client.send(request);
+        board.run(100);
+        assert.deepEqual([client.text, client.ended], [expected, true]);
+        board.check();
+      }
+    });
+
+    test('a piece of a body longer than a write is a chunk of its own length', () => {
+      const { board } = setUp({ firmware });
+      const client = connected(board);
+      client.send(get('/wide'));
+      board.run(100);
+      assert.equal(bodyOf(client), `5dc\r\n${'w'.repeat(1500)}\r\n5dc\r\n${'é'.repeat(750).replaceAll('é', '\xc3\xa9')}\r\n0\r\n\r\n`);
+      board.check();
+    });
+
+    test('a body that throws ends its connection before its last chunk, so that it does not look whole, and not the server', () => {
       const { board } = setUp({ firmware });
       const client = connected(board);
       client.send(get('/breaks'));
       board.run(100);
-      assert.equal(bodyOf(client), 'a');
+      assert.equal(bodyOf(client), '1\r\na\r\n');
       assert.equal(client.ended, true);
       const next = connected(board);
       next.send(get('/'));
       board.run(50);
       assert.equal(bodyOf(next), 'hello');
       board.check();
+    });
+
+    test('a piece that is neither text nor bytes is an error that is printed, and ends its connection', () => {
+      for (const piece of ['number', 'object', 'array']) {
+        const { board } = setUp({ firmware });
+        const client = connected(board);
+        client.send(get(`/wrong/${piece}`));
+        board.run(100);
+        assert.deepEqual([bodyOf(client), client.ended], ['1\r\na\r\n', true]);
+        assert.match(board.console.map(({ text }) => text).join(), /text or bytes/);
+        board.check();
+      }
     });
 
     test('a handler that returns an iterator is stepped until it has its reply, longer than any timeout', () => {

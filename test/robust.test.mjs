@@ -158,7 +158,7 @@ for (const firmware of FIRMWARES) {
     test('two servers: one may be closed, once or twice, and the other goes on; errors are logged by their own', () => {
       const board = new Board({ firmware, passMicros: 500 });
       const library = loadLibrary(board);
-      const [a, b] = [new library.Server(), new library.Server()];
+      const [a, b] = [new library.Server({ debug: true }), new library.Server({ debug: true })];
       const logs = [];
       a.debug = (message) => logs.push(`a: ${message}`);
       b.debug = (message) => logs.push(`b: ${message}`);
@@ -166,7 +166,7 @@ for (const firmware of FIRMWARES) {
       a.route('/', 'GET', () => 'of a').listen(80);
       b.route('/', 'GET', () => 'of b').route('/throws', 'GET', () => { throw new Error('x'); }).listen(81);
       board.run(5);
-      assert.equal(ask(board, '/throws', { port: 81 }), '500');
+      assert.equal(ask(board, '/throws', { port: 81 }), 'Error: x');
       assert.deepEqual(logs, ['b: Error: x', 'b: GET /throws 500']);
       const client = board.connect({ port: 81 });
       client.send(get('/', 'connection: close\r\n').slice(0, 20));

@@ -323,6 +323,43 @@ for (const firmware of FIRMWARES) {
       board.check();
     });
 
+    test('an async handler closes its socket with 1000 when it ends, and with 1011 when it fails, which is printed', async () => {
+      for (const [why, closeFrame, lines] of [['', '880203e8', []], ['secret', '880203f3', ['Error: secret']]]) {
+        let settle;
+        const { board } = serveWebSocket({ firmware, handler: async (path, headers, ws) => {
+          await new Promise((resolve) => { settle = resolve; });
+          ws.send('a');
+          if (why) throw new Error(why);
+        } });
+        const peer = openPeer(board).polite();
+        board.run(1000);
+        assert.equal(peer.hex, '', 'it is open while the handler waits');
+        settle();
+        for (let i = 0; i < 100 && !peer.over; i++) {
+          await null;
+          board.run(1);
+        }
+        assert.equal(peer.hex, `810161${closeFrame}`);
+        assert.deepEqual(board.console.map(({ text }) => text.split('\n')[0]), lines);
+        assertNothingLeft(board);
+      }
+    });
+
+    test('sendClose() throws for a code that may not be sent, and the socket stays open', () => {
+      const { board, peer, seen } = setUp({ firmware });
+      for (const code of [1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 70000, -1]) {
+        assert.throws(() => seen.ws.sendClose(code), /^Error: Bad close code$/, String(code));
+      }
+      assert.equal(seen.ws.closed, false);
+      peer.polite().text('still');
+      board.run(5);
+      assert.deepEqual(seen.messages, ['still']);
+      seen.ws.sendClose(4999);
+      board.runUntil(() => peer.over);
+      assert.equal(peer.hex, '88021387');
+      board.check();
+    });
+
     test('onclose that throws does not hurt the server', () => {
       for (const end of [(peer) => peer.close(), (peer) => peer.client.end(), (peer) => peer.client.reset(), (peer) => peer.send('8180 00000000'), (peer) => peer.send('ffff')]) {
         let handlerEnded = 0;

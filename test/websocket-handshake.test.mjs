@@ -1,7 +1,7 @@
 // What each request for a WebSocket gets, in literal bytes, on both firmwares.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { BROWSER, deliveries, exchange, FIRMWARES, TURNED_AWAY } from './support/serve.mjs';
+import { deliveries, exchange, FIRMWARES, TURNED_AWAY } from './support/serve.mjs';
 import { acceptOf, frame, handshake, KEY, openPeer, Peer, recorder, serveWebSocket, SWITCHED, TEXT } from './support/websocket.mjs';
 
 const routes = (server) => {
@@ -185,25 +185,6 @@ for (const firmware of FIRMWARES) {
     });
   });
 }
-
-test('stock: the connection that brought a page can become the socket', () => {
-  const { seen, handler } = recorder();
-  const { board } = serveWebSocket({ firmware: 'stock', handler, routes });
-  const client = board.connect(atSockets);
-  client.send(`GET /page HTTP/1.1\r\nhost: x\r\n${BROWSER}\r\n`);
-  board.runUntil(() => client.text.endsWith('page'));
-  const before = client.text.length;
-  client.send(handshake());
-  board.runUntil(() => client.text.length > before);
-  assert.equal(client.text.slice(before), SWITCHED);
-  client.send(frame(TEXT, 'here'));
-  board.run(5000);
-  assert.equal(client.ended, false, 'it is not a kept connection any more');
-  client.send(frame(TEXT, 'still'));
-  board.run(5);
-  assert.deepEqual(seen.messages, ['here', 'still']);
-  board.check();
-});
 
 for (const firmware of FIRMWARES) {
   test(`${firmware}: a handler gets the path, decoded, the headers, the socket, the query, and the groups of its route`, () => {
