@@ -241,6 +241,15 @@ describe('what it shows', () => {
     }
   });
 
+  test('errors that it explains are those of the library', () => {
+    const messages = [...section('examples/README.md', 'When something does not work').matchAll(/^\| `([A-Z][^`]*)` \|/gm)].map(([, message]) => message);
+    assert.ok(messages.length > 5, messages.join());
+    const source = read('ehttpserver.ts');
+    for (const message of messages) {
+      for (const part of message.replace(/^Port \d+: /, 'Port |').replace(' ...', '').split('|')) assert.ok(source.includes(part), message);
+    }
+  });
+
   test('pictures are small', () => {
     const sizes = readdirSync(path('examples/screenshots')).map((file) => statSync(path(`examples/screenshots/${file}`)).size);
     assert.ok(Math.max(...sizes) <= 40960 && sizes.reduce((sum, size) => sum + size) <= 307200, sizes.join());
