@@ -1,6 +1,6 @@
 // Ways to use the library, each from a folder that has nothing to do with this repository: with our own commands, which need no copy of it;
 // beside a program, for the bundler of Kaluma's command line tool; as TypeScript source, for one's own bundler; and from the board's file
-// system, without any.
+// system, without any; and in Node.js.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -198,5 +198,33 @@ describe('dist/*.js in the board\'s file system, loaded by the program', () => {
   test('says which file is missing', () => {
     const board = new Board();
     assert.throws(() => runScript(board, `${loader}load('./ehttpserver')`), /No such file or directory/);
+  });
+});
+
+describe('dist/*.js in Node.js, imported by names', () => {
+  const core = ['FileResponse', 'Response', 'Server', 'route', 'run', 'text', 'urlDecode'];
+  const extension = ['WebSocket', 'WebSocketServer', ...['BINARY', 'CLOSE', 'CONTINUATION', 'PING', 'PONG', 'TEXT'].map((name) => `WS_OPCODE_${name}`)];
+  const both = ['dist/ehttpserver.js', 'dist/websocket.js'];
+
+  /** What a module prints that Node.js runs in a folder that has only these files. */
+  async function run(program, files) {
+    const { code, stdout, stderr } = await runToEnd(process.execPath, ['--input-type=module', '--eval', program], { cwd: cleanFolder(...files) });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    return stdout.trim();
+  }
+
+  test('every public name of the server', async () => {
+    const types = `console.log([${core}].map((each) => typeof each).join());`;
+    assert.equal(await run(`import { ${core} } from './ehttpserver.js'; ${types}`, both.slice(0, 1)), core.map(() => 'function').join());
+  });
+
+  test('every public name of the WebSockets, on top of the same server', async () => {
+    const program = `
+      import { Server } from './ehttpserver.js';
+      import { ${extension} } from './websocket.js';
+      console.log([${extension}].map((each) => typeof each).join());
+      console.log(Server.prototype.isPrototypeOf(WebSocketServer.prototype));
+    `;
+    assert.equal(await run(program, both), `${extension.map((name) => (/^WS_/.test(name) ? 'number' : 'function')).join()}\ntrue`);
   });
 });

@@ -75,8 +75,8 @@ export async function buildLibrary(out = join(root, 'dist')) {
       .replace('"use strict";\n', '')
       .replace('Object.defineProperty(exports, "__esModule", { value: true });\n', '')
       .replace(/^(exports\.\w+ = )+void 0;\n/m, '');
-    const short = `var out = exports;${compact(es5).replace(/\bexports\./g, 'out.')}`;
-    writeFileSync(join(out, `${name}.js`), minify(short, nameCache) + '\n');
+    // Node.js finds the names for `import` in the text `exports.NAME =`: a shorter name for exports would hide them.
+    writeFileSync(join(out, `${name}.js`), minify(compact(es5), nameCache) + '\n');
     writeFileSync(join(out, `${name}.d.ts`), readFileSync(join(lowered, `${name}.d.ts`)));
   });
 }
