@@ -8,6 +8,7 @@ import { basename, dirname, join, parse } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { buildExamples } from '../tools/build.mjs';
+import { buildSmallest } from '../tools/shake.mjs';
 import { Board } from './board/index.mjs';
 import { KALUMA_MODULES } from './board/modules.mjs';
 import { folderOf, unlessInstalled } from './helpers/installed.mjs';
@@ -105,6 +106,39 @@ describe('a program alone, for npm start and npm run flash', () => {
   test('that uses any module of Kaluma', async () => {
     const code = await bundle(join(cleanFolder(), 'all.js'), KALUMA_MODULES.map((name) => `require('${name}');`).join('\n'));
     for (const name of KALUMA_MODULES) assert.ok(code.includes(`require("${name}")`), name);
+  });
+});
+
+describe('a program alone, with the parts of the library that it uses, for npm run flash', () => {
+  async function build(name, program) {
+    const path = join(cleanFolder(), name);
+    writeFileSync(path, program);
+    const { code, contains } = await buildSmallest(path);
+    assert.equal(contains, 'the parts of the library that it uses');
+    return code;
+  }
+
+  test('in JavaScript', async () => {
+    const code = await build('hello.js', programOf('hello.js'));
+    for (const firmware of FIRMWARES) assertServes(code, { firmware });
+  });
+
+  test('in TypeScript, with decorators', async () => {
+    const code = await build('site.ts', programOf('site.ts'));
+    for (const firmware of FIRMWARES) assertServes(code, { firmware });
+  });
+
+  for (const name of ['chat.js', 'chat.ts']) {
+    test(`with WebSockets: ${name}`, async () => {
+      const code = await build(name, programOf(name));
+      for (const firmware of FIRMWARES) assertServes(code, { webSocket: true, firmware });
+    });
+  }
+
+  test('that takes the library as one object', async () => {
+    const program = programOf('hello.js').replace(/const (\{[^}]+\}) = require\('\.\/ehttpserver'\);/, "const all = require('./ehttpserver');\nconst $1 = all;");
+    assert.match(program, /const all/);
+    assertServes(await build('hello.js', program));
   });
 });
 

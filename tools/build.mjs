@@ -45,10 +45,10 @@ export function compact(es5) {
     .replace(/^/, 'var Bytes = Uint8Array;');
 }
 
-/** Makes ES5 as short as can be. */
-export function minify(es5, nameCache) {
+/** Makes ES5 as short as can be. `toplevel`: nobody else uses the names that it declares. */
+export function minify(es5, nameCache, toplevel = true) {
   const { code, error } = UglifyJS.minify(es5, {
-    toplevel: true,
+    toplevel,
     // reduce_funcs would put functions where they are used, where they are made anew each time.
     compress: { passes: 5, inline: 3, hoist_funs: true, reduce_funcs: false, arrows: false, module: false },
     module: false,
@@ -91,24 +91,29 @@ export function exampleSources() {
   return readdirSync(join(root, 'examples')).filter((file) => /\.(ts|js)$/.test(file)).map((file) => join(root, 'examples', file));
 }
 
+/** How programs call the library's files. */
+export const LIBRARY_PATH = new RegExp(`^(\\.\\.?/)+(${LIBRARY.join('|')})(\\.[jt]s)?$`);
+
 /**
- * Programs import the library as if it lay beside them, or a folder higher; what they get is the ES5 that ships. Elsewhere than in this
+ * Programs import the library as if it lay beside them, or a folder higher; what they get is what ships. Elsewhere than in this
  * repository a copy that does lie there is taken.
  */
+export function isShipped(path, resolveDir) {
+  const { dir, name } = parse(path);
+  const here = `${resolveDir}${sep}`.startsWith(`${root}${sep}`);
+  return here || !['.js', '.ts'].some((extension) => existsSync(join(resolveDir, dir, name + extension)));
+}
+
 const shippedLibrary = {
   name: 'shipped-library',
   setup(build) {
-    build.onResolve({ filter: new RegExp(`^(\\.\\.?/)+(${LIBRARY.join('|')})(\\.[jt]s)?$`) }, ({ path, resolveDir }) => {
-      const { dir, name } = parse(path);
-      const here = `${resolveDir}${sep}`.startsWith(`${root}${sep}`);
-      if (!here && ['.js', '.ts'].some((extension) => existsSync(join(resolveDir, dir, name + extension)))) return undefined;
-      return { path: join(root, 'dist', `${name}.js`) };
-    });
+    build.onResolve({ filter: LIBRARY_PATH }, ({ path, resolveDir }) => (
+      isShipped(path, resolveDir) ? { path: join(root, 'dist', `${parse(path).name}.js`) } : undefined));
   },
 };
 
 /** How programs are bundled with the built library. @type {import('esbuild').BuildOptions} */
-const BUNDLING = {
+export const BUNDLING = {
   bundle: true,
   format: 'cjs',
   platform: 'neutral',
