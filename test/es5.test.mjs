@@ -17,7 +17,9 @@ for (const name of ['ehttpserver', 'websocket']) {
   });
 
   test(`no private name is left in ${name}, and none is public by mistake`, () => {
-    assert.doesNotMatch(read(`${name}.js`).replaceAll('__netdev', ''), /\._[a-z]|[{,]_[a-z]\w*:/i);
+    // A private name as the build gives it, on what programs can subclass: "_" and one digit or capital.
+    const code = read(`${name}.js`).replaceAll('__netdev', '').replace(/(?<=[.{,])_[\dA-Z]\b/g, '');
+    assert.doesNotMatch(code, /\._[a-z\d]|[{,]_[a-z]\w*:/i);
     assert.doesNotMatch(read(`${name}.d.ts`), /@internal|\b_(?!_netdev)[a-z]+\??:/);
   });
 }

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, parse } from 'node:path';
 import { after, afterEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { buildExamples, exampleSource, exampleSources } from '../tools/build.mjs';
+import { exampleSource, exampleSources } from '../tools/build.mjs';
 import { findCli, flashWithCli } from '../tools/kaluma.mjs';
+import { buildSmallest } from '../tools/shake.mjs';
 import { Board } from './board/index.mjs';
 import { folderOf, unlessInstalled } from './helpers/installed.mjs';
 import { Program, runToEnd, unlessFound } from './helpers/program.mjs';
@@ -64,11 +65,7 @@ function portsAre(ports) {
   return dirname(program);
 }
 
-async function bundled(name) {
-  const out = mkdtempSync(join(temporary, 'built-'));
-  await buildExamples([exampleSource(name)], out);
-  return readFileSync(join(out, `${name}.js`));
-}
+const bundled = async (name) => Buffer.from((await buildSmallest(exampleSource(name))).code);
 
 describe('npm run flash', { skip }, () => {
   test('puts an example on the board, to the last byte, and starts it there', async () => {
@@ -77,7 +74,9 @@ describe('npm run flash', { skip }, () => {
     assert.equal(stderr, '');
     assert.equal(code, 0);
     const expected = await bundled('hello');
-    assert.equal(stdout, `Sending hello, ${expected.length} bytes, to the board at ${board.port} ...\n`
+    const { wholeBytes } = await buildSmallest(exampleSource('hello'));
+    assert.equal(stdout, `hello with the parts of the library that it uses: ${expected.length} bytes; with all of it: ${wholeBytes}\n`
+      + `Sending hello, ${expected.length} bytes, to the board at ${board.port} ...\n`
       + `The board has all ${expected.length} bytes, and runs hello.\n`);
     assert.deepEqual(Buffer.from(board.state.program), expected);
     assert.deepEqual(board.state.history, [`header usercode ${expected.length}`, 'flash Done', 'load']);

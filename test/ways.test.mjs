@@ -1,6 +1,6 @@
 // Ways to use the library, each from a folder that has nothing to do with this repository: with our own commands, which need no copy of it;
 // beside a program, for the bundler of Kaluma's command line tool; as TypeScript source, for one's own bundler; and from the board's file
-// system, without any.
+// system, without any; and in Node.js.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { basename, dirname, join, parse } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { buildExamples } from '../tools/build.mjs';
+import { buildSmallest } from '../tools/shake.mjs';
 import { Board } from './board/index.mjs';
 import { KALUMA_MODULES } from './board/modules.mjs';
 import { folderOf, unlessInstalled } from './helpers/installed.mjs';
@@ -108,6 +109,39 @@ describe('a program alone, for npm start and npm run flash', () => {
   });
 });
 
+describe('a program alone, with the parts of the library that it uses, for npm run flash', () => {
+  async function build(name, program) {
+    const path = join(cleanFolder(), name);
+    writeFileSync(path, program);
+    const { code, contains } = await buildSmallest(path);
+    assert.equal(contains, 'the parts of the library that it uses');
+    return code;
+  }
+
+  test('in JavaScript', async () => {
+    const code = await build('hello.js', programOf('hello.js'));
+    for (const firmware of FIRMWARES) assertServes(code, { firmware });
+  });
+
+  test('in TypeScript, with decorators', async () => {
+    const code = await build('site.ts', programOf('site.ts'));
+    for (const firmware of FIRMWARES) assertServes(code, { firmware });
+  });
+
+  for (const name of ['chat.js', 'chat.ts']) {
+    test(`with WebSockets: ${name}`, async () => {
+      const code = await build(name, programOf(name));
+      for (const firmware of FIRMWARES) assertServes(code, { webSocket: true, firmware });
+    });
+  }
+
+  test('that takes the library as one object', async () => {
+    const program = programOf('hello.js').replace(/const (\{[^}]+\}) = require\('\.\/ehttpserver'\);/, "const all = require('./ehttpserver');\nconst $1 = all;");
+    assert.match(program, /const all/);
+    assertServes(await build('hello.js', program));
+  });
+});
+
 describe('dist/*.js beside a program, for webpack, which kaluma flash --bundle is', { skip: unlessInstalled('webpack') }, () => {
   /** What version 1.4.0 of the command line tool tells webpack; "production" with --minify. */
   const configuration = (mode) => {
@@ -198,5 +232,33 @@ describe('dist/*.js in the board\'s file system, loaded by the program', () => {
   test('says which file is missing', () => {
     const board = new Board();
     assert.throws(() => runScript(board, `${loader}load('./ehttpserver')`), /No such file or directory/);
+  });
+});
+
+describe('dist/*.js in Node.js, imported by names', () => {
+  const core = ['FileResponse', 'Response', 'Server', 'route', 'run', 'text', 'urlDecode'];
+  const extension = ['WebSocket', 'WebSocketServer', ...['BINARY', 'CLOSE', 'CONTINUATION', 'PING', 'PONG', 'TEXT'].map((name) => `WS_OPCODE_${name}`)];
+  const both = ['dist/ehttpserver.js', 'dist/websocket.js'];
+
+  /** What a module prints that Node.js runs in a folder that has only these files. */
+  async function run(program, files) {
+    const { code, stdout, stderr } = await runToEnd(process.execPath, ['--input-type=module', '--eval', program], { cwd: cleanFolder(...files) });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    return stdout.trim();
+  }
+
+  test('every public name of the server', async () => {
+    const types = `console.log([${core}].map((each) => typeof each).join());`;
+    assert.equal(await run(`import { ${core} } from './ehttpserver.js'; ${types}`, both.slice(0, 1)), core.map(() => 'function').join());
+  });
+
+  test('every public name of the WebSockets, on top of the same server', async () => {
+    const program = `
+      import { Server } from './ehttpserver.js';
+      import { ${extension} } from './websocket.js';
+      console.log([${extension}].map((each) => typeof each).join());
+      console.log(Server.prototype.isPrototypeOf(WebSocketServer.prototype));
+    `;
+    assert.equal(await run(program, both), `${extension.map((name) => (/^WS_/.test(name) ? 'number' : 'function')).join()}\ntrue`);
   });
 });

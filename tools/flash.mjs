@@ -2,8 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
+import { buildProgram } from './build.mjs';
 import { findCli, findPort, flashWithCli, withTerminal } from './kaluma.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
+import { buildSmallest } from './shake.mjs';
 
 const HELP = `Usage: npm run flash -- [example] [--port PORT] [--follow]
 
@@ -32,11 +34,14 @@ async function flash({ example, port: asked, follow }) {
   const { name } = parse(source);
   const cli = findCli();
   const port = asked ?? await findPort(cli);
-  const code = Buffer.from((await bundle(source)).code);
+  await bundle(source, buildProgram); // which says what is wrong with it
+  const program = await bundle(source, buildSmallest);
+  const code = Buffer.from(program.code);
   const room = await withTerminal(cli, port, (terminal) => terminal.greet());
   // One byte more marks the end.
   if (code.length >= room) throw new UserError(`${name} has ${code.length} bytes, but the board has room for ${room - 1}`);
 
+  if (program.bytes < program.wholeBytes) console.log(`${name} with ${program.contains}: ${program.bytes} bytes; with all of it: ${program.wholeBytes}`);
   console.log(`Sending ${name}, ${code.length} bytes, to the board at ${port} ...`);
   const folder = mkdtempSync(join(tmpdir(), 'ehttpserver-'));
   try {

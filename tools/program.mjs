@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { buildLibrary, buildProgram, exampleSource, exampleSources } from './build.mjs';
+import { buildLibrary, exampleSource, exampleSources } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -55,11 +55,16 @@ function libraryIsStale() {
 
 const firstLine = (error) => String(error?.message ?? error).split('\n')[0];
 
-/** The program as the one file that the board gets. */
-export async function bundle(source) {
+/**
+ * The program as one file.
+ * @template T
+ * @param {string} source
+ * @param {(source: string) => Promise<T>} build
+ */
+export async function bundle(source, build) {
   try {
     if (libraryIsStale()) await buildLibrary();
-    return await buildProgram(source);
+    return await build(source);
   } catch (error) {
     const [{ text, location } = { text: firstLine(error), location: null }] = error.errors ?? [];
     const place = location ? `${location.file}:${location.line}:${location.column + 1}` : source;

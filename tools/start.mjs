@@ -4,6 +4,7 @@ import { statSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
+import { buildProgram } from './build.mjs';
 import { HEAP_SIZE, kilobytes, makeLines, portsLine } from './lines.mjs';
 import { framesOf, makeLocate } from './locate.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
@@ -227,7 +228,7 @@ class Ending {
 async function start({ example, ...options }) {
   const source = findSource(example);
   const { base, name } = parse(source);
-  const program = await bundle(source);
+  const program = await bundle(source, buildProgram);
   const { code } = program;
   const locate = makeLocate(base, program);
   const hint = (about) => console.error(HINTS[about](base));
