@@ -455,8 +455,9 @@ function stepHandler(ws: WebSocket): void {
   if (handler) {
     ws._handler = undefined;
     const result: any = handler(ws);
+    const work = result && result.then ? _stepsOf(result) : result;
     connection._headers = null!; // an idle socket takes less memory so
-    ws._work = result && result.then ? _stepsOf(result) : _isIterator(result) ? result : undefined;
+    if (_isIterator(work)) ws._work = work;
   } else if (ws._work) {
     const work = ws._work;
     ws._work = undefined; // if it throws, that was all of it

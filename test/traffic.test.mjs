@@ -29,6 +29,8 @@ const request = (method, path, status, count, ms, note) =>
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const OK = 'HTTP/1.1 200 \r\ncontent-length: 5\r\n\r\nhello';
+const CHUNKED = 'HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n';
+const STREAM = { type: 'stream', method: 'GET', path: '/', status: 200, bytes: undefined, ms: undefined };
 const CLOSE = 'HTTP/1.1 200 \r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello';
 const UPGRADE = 'GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n';
 const WS = { method: 'WS', path: '/ws' };
@@ -46,9 +48,13 @@ const cases = [
       ['board', 'HTTP/1.1 204 \r\n\r\n'], ['client', 'HEAD /b HTTP/1.1\r\n\r\n'], ['board', OK.slice(0, -5)]],
     [request('POST', '/a', 204, 0, 30), request('HEAD', '/b', 200, 0, 10)]],
   ['an answer that ends with the connection', [['client', GET], ['board', 'HTTP/1.1 200 \r\n\r\nhel'], ['board', 'lo'], ['ended'], ['closed']],
-    [{ type: 'stream', method: 'GET', path: '/', status: 200, bytes: undefined, ms: undefined }, request('GET', '/', 200, 5, 30)]],
+    [STREAM, request('GET', '/', 200, 5, 30)]],
+  ['a stream in chunks', [['client', GET], ['board', CHUNKED + '3\r\nhel\r'], ['board', '\n2\r\nlo\r\n0\r\n'], ['board', '\r\n'], ['ended'], ['closed']],
+    [STREAM, request('GET', '/', 200, 5, 30)]],
+  ['a stream in chunks that breaks', [['client', GET], ['board', CHUNKED + '5\r\nhello\r\n'], ['ended'], ['closed']],
+    [STREAM, request('GET', '/', 200, 5, 30, 'cut off')]],
   ['a client that leaves a stream', [['client', GET], ['board', 'HTTP/1.1 200 \r\n\r\nhel'], ['left'], ['ended'], ['closed']],
-    [{ type: 'stream', method: 'GET', path: '/', status: 200, bytes: undefined, ms: undefined }, request('GET', '/', 200, 3, 40, 'client left')]],
+    [STREAM, request('GET', '/', 200, 3, 40, 'client left')]],
   ['an answer that is not whole', [['client', GET], ['board', OK.slice(0, -2)], ['ended'], ['closed']], [request('GET', '/', 200, 3, 30, 'cut off')]],
   ['a request without an answer', [['client', 'GET /slow HTTP/1.1\r\nHo'], ['left'], ['closed']],
     [request('GET', '/slow', undefined, 0, 20, 'client left')]],

@@ -72,6 +72,39 @@ class Frames {
   }
 }
 
+/** Finds the data and the end of a body in chunks: RFC 9112, section 7.1. The board sends no trailers. */
+class Chunks {
+  ended = false;
+  #line = '';
+  #left = 0;
+  #last = false;
+
+  /** @returns {{taken: number, data: number}} how many bytes are the body's, and how many of them are data */
+  take(bytes) {
+    let [taken, data] = [0, 0];
+    while (taken < bytes.length && !this.ended) {
+      const count = Math.min(this.#left, bytes.length - taken);
+      this.#left -= count;
+      data += count;
+      taken += count;
+      if (count === 0) this.#take(bytes[taken++]);
+    }
+    return { taken, data };
+  }
+
+  /** Of the line that says a chunk's length, or of the line end behind its data. */
+  #take(byte) {
+    this.#line += String.fromCharCode(byte);
+    if (!this.#line.endsWith('\r\n')) return;
+    const line = this.#line.trim();
+    this.#line = '';
+    this.ended = this.#last;
+    if (line === '') return;
+    this.#left = parseInt(line, 16);
+    this.#last = this.#left === 0;
+  }
+}
+
 /** One connection. Give it the bytes of both directions, and tell it when one side has no more. */
 export class Conversation {
   #report;
@@ -91,6 +124,8 @@ export class Conversation {
   #answering = null;
   #answer = Buffer.alloc(0);
   #answerLeft = 0;
+  /** @type {Chunks | null} of a body that comes in chunks */
+  #chunks = null;
   /** @type {{socket: any, received: Frames, sent: Frames} | null} */
   #webSocket = null;
   /** Nothing more is expected from the client: the board said that it closes. */
@@ -168,11 +203,19 @@ export class Conversation {
   }
 
   #body(bytes) {
+    if (this.#chunks) return this.#chunked(bytes, this.#chunks);
     const count = Math.min(this.#answerLeft, bytes.length);
     this.#answering.bytes += count;
     this.#answerLeft -= count;
     if (this.#answerLeft === 0) this.#answered();
     return bytes.subarray(count);
+  }
+
+  #chunked(bytes, chunks) {
+    const { taken, data } = chunks.take(bytes);
+    this.#answering.bytes += data;
+    if (chunks.ended) this.#answered();
+    return bytes.subarray(taken);
   }
 
   #head(bytes) {
@@ -197,6 +240,7 @@ export class Conversation {
     // An answer that does not wait for its request's end is the last one.
     this.#last ||= request === this.#beginning || request.method === '-' || /\r\nconnection: *close/i.test(head);
     this.#answerLeft = request.method === 'HEAD' || status === 204 || status === 304 ? 0 : Number(length ?? Infinity);
+    this.#chunks = this.#answerLeft === Infinity && /\r\ntransfer-encoding: *chunked/i.test(head) ? new Chunks() : null;
     if (this.#answerLeft === Infinity) this.#tell('stream', request, { bytes: undefined, ms: undefined });
     if (this.#answerLeft === 0) this.#answered();
   }
@@ -234,7 +278,7 @@ export class Conversation {
 
   /** The board has sent all that it wanted; to a client that has left, nothing more. */
   ended() {
-    if (!this.#left && this.#answerLeft === Infinity && this.#answering) this.#answered();
+    if (!this.#left && this.#answerLeft === Infinity && this.#answering && !this.#chunks) this.#answered();
   }
 
   /** It is over. */
