@@ -143,6 +143,8 @@ const enum Max {
   MEMORY = 16384,
   /** Zombies and listeners beside which clients are served. With more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
   ZOMBIES = 5,
+  /** Characters of a list in a header that are looked at: more than any client needs, and few enough for one step. */
+  LIST = 256,
   /** Requests on one kept connection. */
   REQUESTS = 100,
   /**
@@ -151,6 +153,9 @@ const enum Max {
    */
   FDS = 9,
 }
+
+/** What becomes of an answer: it goes out in chunks (before there is one: it may); it fills the send buffer; it may go on for ever. */
+const enum Mode { CHUNKED = 1, FILLS = 2, LASTS = 4 }
 
 /** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
 const enum State { IDLE, REQUEST_LINE, FIELDS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
@@ -164,14 +169,17 @@ const BINARY = 'application/octet-stream';
 const REQUEST_LINE = /^([!#-'*+\-.\w^`|~]+) ([Hh][Tt][Tt][Pp]:\/\/[^/? ]+)?(\/[!->@-~]*|\*|)(?:\?([!-~]*))? HTTP\/(\d)\.(\d)$/;
 /** RFC 9112, section 5: no space before the colon, no folded lines (obs-fold). */
 const FIELD_LINE = /^([!#-'*+\-.\w^`|~]+):([\t -~\x80-\xff]*)$/;
-/** What begins no line of a head, or ends one without a carriage return. */
-const NO_LINE = /^[^!#-'*+\-.\w^`|~\r]|\n/;
+/** What begins no line of a head. */
+const NO_LINE = /^[^!#-'*+\-.\w^`|~\r]/;
 
 // ------------------------------------------------------------------------------------------------------ text and bytes
 
 const utf8Bytes = (text: string) => new TextEncoder().encode(text);
 
 const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
+
+/** What is looked at of a header that is a list. */
+const listOf = (header?: string) => ('' + header).slice(0, Max.LIST);
 
 /** A promise as an iterator: done with its value, or throws, once it is settled. */
 function stepsOf(promise: PromiseLike<any>): Iterator<undefined, any> {
@@ -268,17 +276,23 @@ export function text(bytes: Uint8Array): string | null {
   return checkUtf8(bytes, 0) ? null : new TextDecoder().decode(bytes);
 }
 
-/** What a hex digit's byte stands for: letters have bit 6 set. */
-const hexDigit = (byte: number) => (byte >> 6) * 9 + (byte & 15);
-
 /** RFC 3986, section 2.1; null for an escape that lacks hex digits or is not UTF-8. */
 function percentDecode(escaped: string): string | null {
   if (escaped.indexOf('%') < 0) return escaped;
-  if (/%(?![\da-f]{2})/i.test(escaped)) return null;
   const bytes = utf8Bytes(escaped);
   let n = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    bytes[n++] = bytes[i] === 37 ? hexDigit(bytes[++i]) << 4 | hexDigit(bytes[++i]) : bytes[i];
+  for (let i = 0; i < bytes.length;) {
+    let byte = bytes[i++];
+    if (byte === 37) {
+      byte = 0;
+      for (const end = i + 2; i < end;) {
+        const digit = bytes[i++];
+        const value = digit > 47 && digit < 58 ? digit - 48 : (digit | 32) - 87; // letters have bit 5 or not
+        if (value < 0 || value > 15) return null;
+        byte = byte * 16 + value;
+      }
+    }
+    bytes[n++] = byte;
   }
   return text(bytes.subarray(0, n));
 }
@@ -561,12 +575,7 @@ export interface Connection {
   /** 0: the answer came after the request's end. 1: before, so that the client may still be sending. While it is drained: until when. */
   _drainUntil: number;
   _stage?: Stage;
-  /** The client understands chunks: HTTP/1.1. Once there is an answer: it goes out in chunks, as a stream that breaks must not look whole. */
-  _chunked?: boolean;
-  /** A stream or an upgraded connection: it may go on for ever. */
-  _lasts?: boolean;
-  /** Its answer fills the send buffer, and so goes out alone. */
-  _fills?: boolean;
+  _mode: Mode;
 }
 
 /**
@@ -676,7 +685,7 @@ function fill(connection: Connection): void {
 
 /** Whether the send buffer of another connection may be full. */
 const othersFill = (fd: number) => fillingFd !== fd && now < fillingUntil
-  && (parked.indexOf(fillingFd) >= 0 || connections.some((each) => each._fd === fillingFd && !!each._fills));
+  && (parked.indexOf(fillingFd) >= 0 || connections.some((each) => each._fd === fillingFd && !!(each._mode & Mode.FILLS)));
 
 /**
  * Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. Answers that fill it go out one after the
@@ -686,7 +695,7 @@ function flush(connection: Connection): boolean {
   const fd = connection._fd;
   if (fd < 0) return false;
   while (connection._unsent) {
-    if (connection._fills) {
+    if (connection._mode & Mode.FILLS) {
       if (othersFill(fd)) {
         restartTimeout(connection); // it is not its client that takes so long
         return false;
@@ -699,7 +708,7 @@ function flush(connection: Connection): boolean {
     connection._unsent -= connection._out.length;
     connection._out = '';
     restartTimeout(connection);
-    if (connection._fills) fillingUntil = now + Ms.FILLED;
+    if (connection._mode & Mode.FILLS) fillingUntil = now + Ms.FILLED;
   }
   return true;
 }
@@ -781,7 +790,7 @@ function readLines(connection: Connection): void {
 function checkLine({ _server, _state, _headBytes }: Connection, start: string): number {
   const { maxRequestLineSize, maxHeaderBytes } = _server._limits;
   const length = (start + '\r').indexOf('\r'); // the last byte may be the first of its end
-  return NO_LINE.test(start) ? 400
+  return NO_LINE.test(start) || start.indexOf('\n') >= 0 ? 400 // a line that ends without a carriage return
     : _state === State.REQUEST_LINE ? length > maxRequestLineSize ? 414 : 0
     : length && _headBytes + length + 2 > maxHeaderBytes ? 431 : 0;
 }
@@ -820,7 +829,7 @@ function endHead(connection: Connection): number {
   const { _headers, _server } = connection;
   const { maxBodyBytes, maxParallelConnections } = _server._limits;
   const length = _headers['content-length'];
-  const http11 = connection._chunked = connection._keep;
+  const http11 = connection._keep;
   if (connections.length > maxParallelConnections) return 503;
   if (http11 && !('host' in _headers)) return 400;
   if ('transfer-encoding' in _headers) return 501;
@@ -829,7 +838,8 @@ function endHead(connection: Connection): number {
     if (+length > maxBodyBytes) return 413;
     if (!limitMemory(+length)) return 503;
   }
-  connection._keep = http11 && !(/close/i.test(_headers.connection) && /(^|[\t ,])close($|[\t ,])/i.test(_headers.connection));
+  connection._mode = +http11;
+  connection._keep = http11 && !/(^|[\t ,])close($|[\t ,])/i.test(listOf(_headers.connection));
   connection._found = _server._find(connection);
   if (!length || !+length) {
     endBody(connection);
@@ -953,7 +963,7 @@ function fail(connection: Connection, status: number): void {
   answer(connection, failure(status, status === 503 ? { 'retry-after': '1' } : undefined));
 }
 
-const lasts = (connection: Connection) => connection._lasts;
+const lasts = (connection: Connection) => connection._mode & Mode.LASTS;
 
 /** Puts the head of an answer on its way, and lets the body follow. */
 function answer(connection: Connection, reply: Reply): void {
@@ -968,14 +978,15 @@ function answer(connection: Connection, reply: Reply): void {
   const pieces = streamed ? [] : piecesOf(body);
   const length = streamed ? response._length : sizeOf(pieces);
   if (streamed && sendsNoContent && body.return) body.return();
-  connection._chunked = connection._chunked && streamed && !sendsNoContent && length === undefined && !response.headers['content-length'];
-  connection._lasts = !!response._stage || (streamed && !sendsNoContent && length === undefined);
-  if (connection._lasts && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections) {
+  connection._mode = length! >= Max.AT_ONCE && !sendsNoContent ? Mode.FILLS
+    : response._stage ? Mode.LASTS
+    : !streamed || sendsNoContent || length !== undefined ? 0
+    : Mode.LASTS | (response.headers['content-length'] ? 0 : connection._mode);
+  if (lasts(connection) && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections) {
     // One connection stays free of them, for short requests.
     if (streamed && body.return) body.return();
     return fail(connection, 503);
   }
-  connection._fills = !sendsNoContent && length! >= Max.AT_ONCE;
   connection._drainUntil = +(connection._state < State.HANDLER || !!connection._overrun);
   // Only browsers repeat a request that meets the end of a kept connection. They leave that half open, which keeps its PCB for 20 s: so none is
   // kept when no other PCB is to spare because of such ones, nor on the ports that are for WebSockets. One that has a zombie's PCB has to be
@@ -995,9 +1006,9 @@ function answer(connection: Connection, reply: Reply): void {
 }
 
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. */
-function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, { _keep, _chunked }: Connection): string {
+function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, { _keep, _mode }: Connection): string {
   let head = 'HTTP/1.1 ' + status + ' ';
-  let own = _chunked ? '\r\ntransfer-encoding: chunked' : '';
+  let own = _mode & Mode.CHUNKED ? '\r\ntransfer-encoding: chunked' : '';
   if (!hasNoContent && length !== undefined) own = '\r\ncontent-length: ' + length;
   if (status > 199 && !_keep) own += '\r\nconnection: close';
   for (const name in headers) {
@@ -1029,7 +1040,7 @@ function continueAnswer(connection: Connection): boolean {
   const pieces = done ? [] : piecesOf(value);
   const size = sizeOf(pieces);
   // RFC 9112, section 7.1: a chunk of no bytes is the last one.
-  send(connection, connection._chunked && (size || done) ? ([size.toString(16) + '\r\n'] as Piece[]).concat(pieces, '\r\n') : pieces);
+  send(connection, connection._mode & Mode.CHUNKED && (size || done) ? ([size.toString(16) + '\r\n'] as Piece[]).concat(pieces, '\r\n') : pieces);
   return !!done && flush(connection);
 }
 
@@ -1063,13 +1074,15 @@ declare function require(name: 'fs'): {
   close(fd: number): void;
 };
 
-/** Content types, each with the extensions that are not its subtype. One text: in an object the extension "constructor" would be found. */
-const CONTENT_TYPES = 'text/html text/css text/plain.txt text/javascript.js.mjs application/json application/wasm image/png image/gif '
-  + 'image/webp image/svg+xml.svg image/jpeg.jpg image/x-icon.ico font/woff2';
+/** Content types by extension. One text: in an object the extension "constructor" would be found. */
+const CONTENT_TYPES = ' html=text/html css=text/css txt=text/plain js=text/javascript mjs=text/javascript json=application/json '
+  + 'wasm=application/wasm png=image/png gif=image/gif webp=image/webp svg=image/svg+xml jpg=image/jpeg jpeg=image/jpeg '
+  + 'ico=image/x-icon woff2=font/woff2';
 
 function contentTypeOf(path: string): string {
-  const type = RegExp('\\S+[/.]' + /\.(\w+)$|$/.exec(path)![1] + '(?![^. ])').exec(CONTENT_TYPES);
-  return type ? type[0].split('.')[0] : BINARY;
+  const key = ' ' + path.slice(path.lastIndexOf('.') + 1) + '=';
+  const at = CONTENT_TYPES.indexOf(key);
+  return at < 0 ? BINARY : CONTENT_TYPES.slice(at + key.length).split(' ')[0];
 }
 
 /** Bytes of a file; -1 when there is none of that name. */
@@ -1117,13 +1130,13 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
   const response = new Response('', 200, contentType || contentTypeOf(path), headers);
   response._resolve = (requestHeaders) => {
     const nameOf = () => zipped ? path + '.gz' : path;
-    let zipped = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(requestHeaders['accept-encoding']);
+    let zipped = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(listOf(requestHeaders['accept-encoding']));
     let size = fileSize(nameOf());
     if (size < 0) { // the other one, whatever the client accepts: RFC 9110, section 12.5.3
       zipped = !zipped;
       size = fileSize(nameOf());
     }
-    if (size < 0 || /(^|\/)\.\.(\/|$)|\0/.test(path)) return failure(404);
+    if (size < 0 || ('/' + path + '/').indexOf('/../') >= 0 || path.indexOf('\0') >= 0) return failure(404);
     const answer = new Response(fileBody(nameOf(), size, bufferSize || 1024), response.status, response.contentType, response.headers);
     const { vary } = answer.headers;
     answer._length = size;
@@ -1364,6 +1377,7 @@ export function run(): void {
 export const _seam = {
   _consume: consume,
   _limitMemory: limitMemory,
+  _listOf: listOf,
   _checkUtf8: checkUtf8,
   _concat: concat,
   _drain: drain,

@@ -6,7 +6,7 @@
 import { Connection, Handler, RequestHeaders, Response, Route, Server, ServerOptions, _seam } from './ehttpserver';
 
 const {
-  _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _log, _NO_BYTES, _piecesOf, _pull,
+  _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _listOf, _log, _NO_BYTES, _piecesOf, _pull,
   _restartTimeout, _send, _sizeOf, _stepsOf, _utf8Bytes,
 } = _seam;
 
@@ -82,10 +82,10 @@ type Limits = Required<WebSocketOptions>;
 // ----------------------------------------------------------------------------------------------------------- numbers
 
 const enum Max {
-  /** Blocks of input that are unmasked at a step, each of a segment at most. */
-  BLOCKS = 2,
   /** Bytes of a message in fragments for which there is room at first. */
   SHORT = 2048,
+  /** Blocks of input that are unmasked at a step, each of a segment at most: with one, a segment at each pass would be too much. */
+  BLOCKS = 2,
   /** Bytes of a control frame's payload. */
   CONTROL = 125,
   /** Bytes that may wait to go out beside a message: control frames. */
@@ -115,9 +115,9 @@ function steps<T>(value: () => T | undefined): Steps<T> {
 // ----------------------------------------------------------------------------------------------------------- upgrade
 
 /** The members of a comma-separated header: RFC 9110, section 5.6.1. */
-const members = (header?: string) => (header || '').split(/[ \t,]+/);
+const members = (header?: string) => _listOf(header).split(/[ \t,]+/);
 
-const hasToken = (header: string | undefined, token: string) => members(header && header.toLowerCase()).indexOf(token) >= 0;
+const hasToken = (header: string | undefined, token: string) => members(_listOf(header).toLowerCase()).indexOf(token) >= 0;
 
 /** Without the port: a page that came from one port of the board opens its socket on another. */
 const hostName = (authority: string) => authority.replace(/:\d*$/, '');
@@ -326,19 +326,27 @@ function read(ws: WebSocket): void {
   for (let blocks = Max.BLOCKS; blocks-- && ws._got < target.length && ws._utf8 >= 0;) {
     _pull(connection);
     const bytes = connection._in.subarray(0, target.length - ws._got);
-    const payload = unmask(ws, bytes, target.subarray(ws._got, ws._got + bytes.length));
+    const payload = target.subarray(ws._got, ws._got + bytes.length);
+    const isAscii = unmask(ws, bytes, payload);
     ws._got += bytes.length;
     _consume(connection, bytes.length);
-    if (ws._type === Opcode.TEXT && !(ws._first & 8)) ws._utf8 = _checkUtf8(payload, ws._utf8);
+    if (ws._type === Opcode.TEXT && !(ws._first & 8) && (ws._utf8 || !isAscii)) ws._utf8 = _checkUtf8(payload, ws._utf8);
   }
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
   else if (ws._got === target.length) endFrame(ws, target);
 }
 
-/** Takes the mask from the next bytes of a frame's payload. Returns `payload`. */
-function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Array): Uint8Array {
-  for (let i = bytes.length; i--;) payload[i] = bytes[i] ^ _mask[_got + i & 3];
-  return payload;
+/** Takes the mask from the next bytes of a frame's payload, four at a time. Returns whether all of them are ASCII. */
+function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Array): boolean {
+  const words = new Int32Array((bytes.length + 7) >> 2); // the last one is the mask itself, and fills up the one before
+  const masked = new Uint8Array(words.buffer);
+  let bits = 0;
+  for (let i = masked.length; i > bytes.length;) masked[--i] = _mask[_got + i & 3];
+  const mask = words[words.length - 1];
+  masked.set(bytes);
+  for (let i = words.length; i--;) bits |= words[i] ^= mask;
+  payload.set(masked.subarray(0, bytes.length));
+  return !(bits & 0x80808080);
 }
 
 /** Bytes of a frame's head, mask included, by the short form of its length. */
@@ -586,25 +594,25 @@ const rotate = (word: number, bits: number) => word << bits | word >>> 32 - bits
 /** sec-websocket-accept: base64 of the SHA-1 (FIPS 180-4) of the key and RFC 6455's text, 60 bytes, thus two blocks of 16 words. */
 function acceptKey(key: string): string {
   const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80';
-  const words: number[] = [];
-  const roots = [2, 3, 5, 10];
+  const words = new Int32Array(32);
+  const w = new Int32Array(80);
   const hash = [0x67452301, 0xEFCDAB89, ~0x67452301, ~0xEFCDAB89, 0xC3D2E1F0];
   const bytes = new Uint8Array(20);
   for (let i = 0; i < 64; i++) words[i >> 2] |= text.charCodeAt(i) << 24 - i % 4 * 8;
   words[31] = 480; // bits
   for (let block = 0; block < 32; block += 16) {
-    const w: number[] = [];
-    const state = hash.slice();
+    let [a, b, c, d, e] = hash;
     for (let i = 0; i < 80; i++) {
-      const [a, b, c, d] = state;
-      w[i] = i < 16 ? words[block + i] | 0 : rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-      const round = i / 20 | 0;
-      const f = !round ? b & c | ~b & d : round === 2 ? b & c | b & d | c & d : b ^ c ^ d;
-      const k = Math.sqrt(roots[round]) * 0x40000000 | 0;
-      state.unshift(rotate(a, 5) + f + state.pop()! + w[i] + k | 0);
-      state[2] = rotate(b, 30);
+      w[i] = i < 16 ? words[block + i] : rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+      const next = (i < 20 ? (b & c | ~b & d) + 0x5A827999 : i < 40 ? (b ^ c ^ d) + 0x6ED9EBA1
+        : i < 60 ? (b & c | b & d | c & d) + 0x8F1BBCDC : (b ^ c ^ d) + 0xCA62C1D6) + rotate(a, 5) + e + w[i] | 0;
+      e = d;
+      d = c;
+      c = rotate(b, 30);
+      b = a;
+      a = next;
     }
-    state.forEach((word, i) => { hash[i] = hash[i] + word | 0; });
+    [a, b, c, d, e].forEach((word, i) => { hash[i] = hash[i] + word | 0; });
   }
   for (let i = 0; i < 20; i++) bytes[i] = hash[i >> 2] >> 24 - i % 4 * 8;
   return btoa(bytes);

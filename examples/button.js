@@ -1,4 +1,4 @@
-// A button for the LED: a page in HTML, and requests in JSON. The README shows these lines, too.
+// A button for the LED: a page in HTML, and requests in JSON. README.md beside it shows these lines, too.
 const { PicoCYW43 } = require('pico_cyw43');
 const { address, online } = require('./lib/wifi');
 const { Response, Server, text } = require('../ehttpserver');

@@ -1,4 +1,4 @@
-// What the library leaves out on purpose, each in a few lines: take what you need. The README shows the same lines.
+// What the library leaves out on purpose, each in a few lines: take what you need. README.md beside it shows the same lines.
 const fs = require('fs');
 const { Response, Server, text, urlDecode } = require('../ehttpserver');
 const { address, online } = require('./lib/wifi');

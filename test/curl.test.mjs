@@ -24,6 +24,7 @@ function routes(server, { Response, urlDecode }) {
   server.route('/(gr..e)/(.*)', 'GET', (path, query, headers, body, match) => `${match[1]}, ${match[2]}!`);
   server.route('/long', 'GET', () => LONG);
   server.route('/drip', 'GET', () => new Response(function* () { yield 'a'; yield; yield 'bc'; }()));
+  server.route('/breaks', 'GET', () => new Response(function* () { yield 'a'; throw new Error('secret'); }()));
   server.route('/late', 'GET', function* () { for (let i = 0; i < 50; i++) yield; return 'late'; });
   server.route('/broken', 'GET', () => { throw new Error('secret'); });
 }
@@ -164,8 +165,14 @@ for (const firmware of /** @type {const} */ (['stock', 'routed'])) {
     });
 
     test('an answer that comes piece by piece, and one that comes late', async () => {
-      assert.equal(await output(['-i', url('/drip')]), `HTTP/1.1 200 \r\n${PLAIN}connection: close\r\n\r\nabc`);
+      assert.equal(await output(['-i', url('/drip')]), `HTTP/1.1 200 \r\n${PLAIN}transfer-encoding: chunked\r\nconnection: close\r\n\r\nabc`);
+      assert.equal(await output(['-i', '--http1.0', url('/drip')]), `HTTP/1.1 200 \r\n${PLAIN}connection: close\r\n\r\nabc`);
       assert.equal(await output([url('/late')]), 'late');
+    });
+
+    test('an answer that breaks is no whole answer', async () => {
+      const { code, stdout } = await curl([url('/breaks')]);
+      assert.deepEqual({ code, stdout }, { code: 18, stdout: 'a' }); // CURLE_PARTIAL_FILE
     });
 
     test(`three requests use one connection each, a browser's ${firmware === 'stock' ? 'use one' : 'do, too'}`, async () => {

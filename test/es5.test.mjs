@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'acorn';
 import { allNames, shakeLibrary } from '../tools/shake.mjs';
+import { Board } from './board/index.mjs';
+import { handshake } from './support/websocket.mjs';
 
 const dist = new URL('../dist/', import.meta.url);
 const read = (name) => readFileSync(new URL(name, dist), 'utf8');
@@ -73,3 +75,46 @@ for (const engine of ['duk', 'mujs']) {
     answers([all, `var library = ${copy};`, `var websocket = ${copy};`]);
   });
 }
+
+// ---- the minifier changes names, not what happens
+
+const lowered = (name) => readFileSync(new URL(`../build/${name}.js`, import.meta.url), 'utf8');
+
+/** What clients get from a server that meets whatever a program may do, and what is printed. */
+function talk(core, extension) {
+  const board = new Board({ firmware: 'stock', passMicros: 500 });
+  const library = board.load(core, 'ehttpserver.js');
+  const { WebSocketServer } = board.load(extension, 'websocket.js', { modules: { './ehttpserver': library } });
+  const { Response, FileResponse, text, urlDecode } = library;
+  const server = new WebSocketServer({ debug: true, sockets: 0, maxBodyBytes: 2000 });
+  const things = [Symbol('a'), Object.create(null), 'text', 0, null, undefined, new Error('e'), { toString() { throw new Error('no text'); } }, NaN];
+  server.route('/throw/(\\d)', 'GET', (path, query, headers, body, [, n]) => { throw things[n]; });
+  server.route('/reply/(\\d)', 'GET', (path, query, headers, body, [, n]) => [things[2], 0, null, undefined, NaN, true, [1, 'é'], { then: 1 }, new Uint8Array([0, 255])][n]);
+  server.route('/status/(\\w+)', 'GET', (path, query, headers, body, [, n]) => new Response('x', +n, 'text/html', { 'X-A': n }));
+  server.route('/stream', 'GET', () => new Response(['a', '', 'é', new Uint8Array([200])][Symbol.iterator]()));
+  server.route('/file', 'GET', () => new FileResponse('/none'));
+  server.route('/post', 'POST', (path, query, headers, body) => `${text(body)} ${urlDecode(query)} ${headers.constructor}`);
+  server.route('/ws', 'WEBSOCKET', function* (path, headers, ws) { while ((yield* ws.recv()) !== null) yield* ws.send('é'); });
+  server.listen(80);
+  board.run(5);
+  const requests = ['/none', '/stream', '/file', ...[0, 1, 2, 3, 4, 5, 6, 7, 8].flatMap((n) => [`/throw/${n}`, `/reply/${n}`]), ...['0', '99', '204', '404', 'x'].map((n) => `/status/${n}`)]
+    .map((path) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  requests.push('POST /post?%41+b HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nconstructor: c\r\n\r\na\xc3\xa9', 'PUT /post HTTP/1.1\r\nhost: x\r\n\r\n',
+    'POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 2001\r\n\r\n', 'nonsense\r\n', `${handshake()}\x81\x85\x00\x00\x00\x00hello\x88\x82\x00\x00\x00\x00\x03\xe8`);
+  const answers = requests.map((request) => {
+    const client = board.connect({ port: 80, delay: 0.5 });
+    client.send(request);
+    board.runUntil(() => client.ended, 20000);
+    return client.text;
+  });
+  board.check();
+  return { answers, printed: board.console.map(({ text: line }) => line.split('\n')[0]) };
+}
+
+test('what ships does what it does before it is minified', () => {
+  const plain = talk(lowered('ehttpserver'), lowered('websocket'));
+  assert.deepEqual(talk(read('ehttpserver.js'), read('websocket.js')), plain);
+  assert.equal(plain.answers.filter((answer) => /^HTTP\/1\.1 (\d{3}) \r\n/.test(answer)).length, plain.answers.length);
+  assert.equal(plain.answers.filter((answer) => answer.startsWith('HTTP/1.1 500')).length, 10);
+  assert.match(plain.answers.at(-1), /\x81\x02\xc3\xa9\x88\x02\x03\xe8$/);
+});

@@ -1,17 +1,19 @@
-// What the README shows runs as it stands there, and what it says in figures is so.
+// What the pages show runs as it stands there, and what they say in figures is so.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Board } from './board/index.mjs';
 import { exchange, FIRMWARES, loadLibrary, loadWebSocket } from './support/serve.mjs';
 import { holdings } from './board/holdings.mjs';
+import { MSS, LISTENERS, SEND_BUFFER } from './board/lwip.mjs';
+import { anchorsOf, codeOf, linksOf, PAGES, path, programsOf, read, section } from './support/pages.mjs';
 import { openPeer, serveWebSocket } from './support/websocket.mjs';
 
-const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-const read = (name) => readFileSync(path(name), 'utf8');
 const readme = read('README.md');
-const programs = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, program]) => program);
+const examples = read('examples/README.md');
+const contributing = read('CONTRIBUTING.md');
+const driver = read('test/board/README.md');
+const programs = PAGES.flatMap(programsOf);
 /** Runs one as what it is, a program of its own: the names of Node.js that the board lacks, such as Response, are free there. */
 const run = (board, program, modules) => board.load(`{${program}}`, 'program.js', { modules });
 const linesOf = (program) => program.trim().split('\n').filter(Boolean);
@@ -157,7 +159,7 @@ describe('figures', () => {
       `| WebSocket: echo of 16 / 125 / 1,024 bytes | ${[16, 125, 1024].map((size) => millions(`WebSocket echo of ${size} bytes`, 2)).join(' / ')} million |`,
       `| idle step with 0 / 1 / 4 open connections | ${[0, 1, 4].map((count) => round(`idle step, ${count} open`)).join(' / ')} |`,
       `| the longest step that one client can cause | ${millions(longest)} million |`,
-    ]) assert.ok(readme.includes(row), row);
+    ]) assert.ok(contributing.includes(row), row);
   });
 
   test('version, and versions of Node.js', () => {
@@ -165,7 +167,7 @@ describe('figures', () => {
     assert.ok(readme.includes(`\nVersion ${version}. `));
     const [, node] = /You need Node\.js ([\d.]+) or later/.exec(readme);
     assert.equal(engines.node, `>=${node}`);
-    assert.ok(read('CONTRIBUTING.md').includes(`Node.js ${node} or later`));
+    assert.ok(contributing.includes(`You need Node.js ${node} or later`));
   });
 
   test('dependencies', () => {
@@ -177,30 +179,92 @@ describe('figures', () => {
 });
 
 describe('what it shows', () => {
-  test('files and pictures are there', () => {
-    const links = [...readme.matchAll(/\]\(([^)#]+?)\)|src="(.*?)"/g)].map(([, link, picture]) => link ?? picture).filter((link) => !/^https?:/.test(link));
-    assert.ok(links.length > 5);
-    for (const link of links) assert.ok(existsSync(path(link)), link);
+  for (const page of PAGES) {
+    test(`${page}: files, pictures and headings that it links to are there`, () => {
+      for (const link of linksOf(page)) {
+        const [file, heading] = link.split('#');
+        assert.ok(existsSync(path(file)), link);
+        if (heading) assert.ok(anchorsOf(file).includes(heading), link);
+      }
+    });
+
+    test(`${page}: paths are there`, () => {
+      const folders = ['', ...page === 'examples/README.md' ? ['examples/'] : [], 'test/board/'];
+      const paths = codeOf(read(page)).filter((code) => /^(?=.*\/)(?!\/)[\w./-]*\.[a-z]+$|^(examples|test|tools|dist|lib)\/[\w/]*$/.test(code) && !code.startsWith('src/modules/'));
+      for (const each of paths) assert.ok(folders.some((folder) => existsSync(path(folder + each.replace(/^\.\//, '')))), each);
+    });
+
+    test(`${page}: commands of npm are those of package.json, with the options that their tools know`, () => {
+      const { scripts } = JSON.parse(read('package.json'));
+      for (const [, command, options] of read(page).matchAll(/npm (?:run )?(test\b|start\b|(?<=run )[a-z]+)([^`\n]*)/g)) {
+        assert.ok(command in scripts, command);
+        const sources = [...scripts[command].matchAll(/\S+\.mjs/g)].map(([file]) => (existsSync(path(file)) ? read(file) : '')).join('');
+        for (const [, option] of options.matchAll(/ --([a-z]+)/g)) assert.match(sources, new RegExp(`--${option}|['"]?${option}['"]?: `), `${command} --${option}`);
+      }
+    });
+  }
+
+  test('links lead to all pages, and the README is short', () => {
+    const linked = linksOf('README.md').map((link) => link.split('#')[0]);
+    for (const page of PAGES.slice(1)) assert.ok(linked.includes(page), page);
+    assert.ok(statSync(path('README.md')).size <= 18432, `${statSync(path('README.md')).size} bytes`);
   });
 
-  test('all examples have a name', () => {
-    const [, list] = /The \[examples\]\(examples\) are ([^]*?)\n\n/.exec(readme);
-    const named = (part) => [...part.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort();
-    const [plain, typed] = list.split('JavaScript;').map(named);
-    const there = (extension) => readdirSync(path('examples')).filter((file) => file.endsWith(extension)).map((file) => file.slice(0, -3)).sort();
-    assert.deepEqual({ plain, typed }, { plain: there('.js'), typed: there('.ts') });
+  test('the way to run it is there', () => {
+    const commands = [...readme.matchAll(/npm (?:run )?(start|(?<=run )[a-z]+)/g)].map(([, command]) => command);
+    assert.ok(commands.includes('flash') && commands.includes('start') && commands.includes('put'));
   });
 
-  test('headings that are linked to are there', () => {
-    const headings = [...readme.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'));
-    for (const [, link] of readme.matchAll(/\]\(#(.*?)\)/g)) assert.ok(headings.includes(link), link);
+  test('every program is one of those that are tested', () => {
+    const [, script] = /KEEP_SOCKET = `\n([^]*?)`;/.exec(read('examples/lib/socket.ts'));
+    const recipes = read('examples/recipes.js');
+    const loader = read('test/ways/loader.js').split('\n').slice(1).join('\n');
+    const known = [
+      (program) => program === programs[0], // these three run above
+      (program) => program.includes('WebSocketServer') && program === programs.find((each) => each.includes('WebSocketServer')),
+      (program) => program.includes('putGpio') && program === programs.find((each) => each.includes('putGpio')),
+      (program) => program === script.replace(/^ {2}/gm, ''),
+      (program) => recipes.includes(program),
+      (program) => program.startsWith(loader),
+    ];
+    for (const program of programs) assert.ok(known.some((is) => is(program)), program);
   });
 
-  test('commands of npm are those of package.json', () => {
-    const { scripts } = JSON.parse(read('package.json'));
-    const commands = [...readme.matchAll(/npm (?:run )?(test|start|(?<=run )[a-z]+)/g)].map(([, command]) => command);
-    assert.ok(commands.includes('flash') && commands.includes('start'));
-    for (const command of commands) assert.ok(command in scripts, command);
+  test('all examples are in the gallery, with a picture if they have a page', () => {
+    const rows = [...examples.matchAll(/^\| \[`(\w+)`\]\((\w+\.[jt]s)\) \| (.*) \| (.*?) ?\|$/gm)];
+    const files = readdirSync(path('examples')).filter((file) => /\.[jt]s$/.test(file));
+    assert.deepEqual(rows.map(([, , file]) => file).sort(), files.sort());
+    for (const [, name, file, what, picture] of rows) {
+      assert.ok(file.startsWith(`${name}.`) && what.length > 10, name);
+      const hasPage = /<!DOCTYPE html>|lib\/page|FileResponse/.test(read(`examples/${file}`));
+      assert.equal(picture.includes(`src="screenshots/${name}.png"`), hasPage, name);
+    }
+  });
+
+  test('errors that it explains are those of the library', () => {
+    const messages = [...section('examples/README.md', 'When something does not work').matchAll(/^\| `([A-Z][^`]*)` \|/gm)].map(([, message]) => message);
+    assert.ok(messages.length > 5, messages.join());
+    const source = read('ehttpserver.ts');
+    for (const message of messages) {
+      for (const part of message.replace(/^Port \d+: /, 'Port |').replace(' ...', '').split('|')) assert.ok(source.includes(part), message);
+    }
+  });
+
+  test('pictures are small', () => {
+    const sizes = readdirSync(path('examples/screenshots')).map((file) => statSync(path(`examples/screenshots/${file}`)).size);
+    assert.ok(Math.max(...sizes) <= 40960 && sizes.reduce((sum, size) => sum + size) <= 307200, sizes.join());
+  });
+
+  test('the optional CLI is a peer that nothing installs, and the version that is named is the tested one', () => {
+    const { peerDependencies, peerDependenciesMeta } = JSON.parse(read('package.json'));
+    assert.deepEqual([Object.keys(peerDependencies), peerDependenciesMeta], [['@kaluma/cli'], { '@kaluma/cli': { optional: true } }]);
+    const lock = JSON.parse(read('package-lock.json'));
+    assert.deepEqual([lock.packages[''].peerDependencies, lock.packages[''].peerDependenciesMeta], [peerDependencies, peerDependenciesMeta]);
+    assert.ok(!Object.keys(lock.packages).some((name) => name.includes('@kaluma')));
+    assert.doesNotMatch(read('package-lock.json'), /"resolved"|https?:\/\/registry/);
+    const [, version] = /Version (\d+\.\d+\.\d+) is tested\./.exec(readme);
+    assert.match(read('test/flash.test.mjs'), new RegExp(`version: '${version.replaceAll('.', '\\.')}'|@kaluma/cli@${version.replaceAll('.', '\\.')}`));
+    assert.match(peerDependencies['@kaluma/cli'], new RegExp(`>=${version}`));
   });
 
   test('the program with a button is examples/button.js, but for the way to go online', () => {
@@ -208,7 +272,7 @@ describe('what it shows', () => {
       .replace("require('../", "require('./");
     const common = example.slice(0, example.indexOf('online('));
     assert.match(common, /^const .*putGpio/s);
-    assert.ok(readme.includes(`${common}new WiFi().connect(`), common);
+    assert.ok(examples.includes(`${common}new WiFi().connect(`), common);
   });
 
   test("the page's side of a WebSocket is that of the examples", () => {
@@ -219,8 +283,53 @@ describe('what it shows', () => {
 
   test('the loader and the command for esbuild are the tested ones', () => {
     const loader = read('test/ways/loader.js').split('\n').slice(1).join('\n');
-    assert.ok(readme.replace(/^ {2}/gm, '').includes(loader), 'the loader');
+    assert.ok(examples.includes(loader), 'the loader');
     const [, command] = /const COMMAND = \[([\s\S]*?)\];/.exec(read('test/ways.test.mjs'));
-    assert.ok(readme.includes(`npx esbuild ${[...command.matchAll(/'(.*?)'/g)].map(([, each]) => each).join(' ')}\n`), 'the command');
+    assert.ok(examples.includes(`npx esbuild ${[...command.matchAll(/'(.*?)'/g)].map(([, each]) => each).join(' ')}\n`), 'the command');
+  });
+});
+
+describe('the limits that the README tells', () => {
+  const limits = section('README.md', 'Limits');
+  const source = `${read('ehttpserver.ts')}${read('websocket.ts')}`;
+
+  test('are the defaults of the source', () => {
+    for (const [name, says] of Object.entries({
+      maxBodyBytes: (value) => `body above ${value} bytes`,
+      maxRequestLineSize: (value) => `request line above ${value} characters`,
+      maxHeaderCount: (value) => `more than ${value} headers`,
+      maxHeaderBytes: (value) => `more than ${value} bytes of them`,
+      requestTimeoutSeconds: (value) => `no whole request within ${value} seconds`,
+      maxMessageBytes: (value) => `message above ${value} bytes`,
+    })) {
+      const [, value] = new RegExp(`\\b${name}: (\\d+)`).exec(source);
+      assert.ok(limits.includes(says(value)), `${name} ${value}`);
+      assert.ok(section('README.md', 'API reference').split('\n').some((row) => row.includes(`\`${name}\``) && row.includes(value)), `${name} in the reference`);
+    }
+    const number = (pattern) => Number(pattern.exec(source)[1]);
+    assert.ok(limits.includes(`fill more than ${(number(/ MEMORY = (\d+)/) + 2 * number(/maxBodyBytes: (\d+)/)) / 1024} KB`));
+    assert.ok(limits.includes(`of\n${number(/AT_ONCE = (\d+)/) / 1024} KB and more`));
+    assert.ok(limits.includes(`delays the next long answer by ${number(/FILLED = (\d+)/) / 1000} seconds`));
+    const [, silent] = /SILENT = (\d+)/.exec(source);
+    assert.ok(limits.includes(`closed after ${silent / 1000} seconds (routed`), silent);
+  });
+});
+
+describe('the page on the driver', () => {
+  const rows = driver.split('\n').filter((line) => /^\| (?!fact|---)/.test(line));
+  const names = readdirSync(path('test')).filter((file) => /^board-.*\.test\.mjs$/.test(file))
+    .flatMap((file) => [...read(`test/${file}`).matchAll(/^ *test\('((?:\\'|[^'])*)'/gm)].map(([, name]) => name.replaceAll("\\'", "'")));
+
+  test('has facts', () => assert.ok(rows.length > 25, `${rows.length}`));
+
+  for (const row of rows) {
+    const [, fact, by] = /^\| (.*) \| `(.*)` \|$/.exec(row) ?? [];
+    test(`is shown by a test: ${fact}`, () => assert.ok(names.includes(by), row));
+  }
+
+  test('has the figures of the model', () => {
+    for (const words of [
+      `A segment has at most ${MSS} bytes`, `a connection has ${SEND_BUFFER.toLocaleString('en')} bytes`, `At most ${LISTENERS} ports can listen`,
+    ]) assert.ok(driver.includes(words), words);
   });
 });

@@ -343,7 +343,7 @@ const HALF_ENDS = [
   ['behind a request with a long answer', get('/long'), 2, ok(LONG), 10000, 11680],
   ['behind a request whose handler takes 50 steps', get('/late'), 2, ok('late'), 0, 0],
   ['behind that answer', get('/late'), 60, ok('late'), ok('late').length, ok('late').length],
-  ['in a stream', get('/stream'), 100, `HTTP/1.1 200 \r\n${TEXT}${CLOSE}\r\n${'piece '.repeat(1000)}`, 100, 6000],
+  ['in a stream', get('/stream'), 100, `HTTP/1.1 200 \r\n${TEXT}transfer-encoding: chunked\r\n${CLOSE}\r\n${'6\r\npiece \r\n'.repeat(1000)}`, 100, 6000],
 ];
 
 for (const firmware of FIRMWARES) {

@@ -1,4 +1,4 @@
-// The recipes, which are for what the library leaves out: they work, and the README shows them as they are.
+// The recipes, which are for what the library leaves out: they work, and examples/README.md shows them as they are.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -186,8 +186,8 @@ test('queries and forms: a field has a value only if it was sent', () => {
   assert.equal(parse(null), null);
 });
 
-describe('the README', () => {
-  const readme = read('README.md');
+describe('examples/README.md', () => {
+  const readme = read('examples/README.md');
   const shown = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code.trim());
 
   test('has the recipes that there are', () => {
@@ -195,9 +195,9 @@ describe('the README', () => {
   });
 
   for (const [name, code] of Object.entries(recipes)) {
-    if (name === 'multipart') continue; // too long for the README, which says where it is
+    if (name === 'multipart') continue; // too long for the page, which says where it is
     test(`shows the recipe for ${name} as it is in examples/recipes.js`, () => {
-      assert.ok(code.length > 0 && shown.includes(code), `This is not in the README:\n${code}`);
+      assert.ok(code.length > 0 && shown.includes(code), `This is not on the page:\n${code}`);
     });
   }
 });

@@ -179,7 +179,7 @@ describe('dist/*.js beside a program, for webpack, which kaluma flash --bundle i
 });
 
 describe('the TypeScript source beside a program, for esbuild', () => {
-  /** The command that the README tells. */
+  /** The command that examples/README.md tells. */
   const COMMAND = ['site.ts', '--bundle', '--minify', '--format=cjs', '--platform=neutral', '--target=es2017',
     '--external:fs', '--external:wifi', '--external:pico_cyw43', '--outfile=site.js'];
 

@@ -183,7 +183,7 @@ describe("Chromium's WebSockets", { skip, timeout: 20 * 60000 }, () => {
         await load(talker.page, site.url, talker.nonce);
         await opened(talker.page);
         talker.socket = site.sockets.pop();
-        await upTo(talker.page, Infinity);
+        await talker.page.evaluate(() => { setInterval(() => window.talk.upTo(window.talk.limit + 1), 30); });
       }
       const page = await context.newPage();
       await page.addInitScript(SCRIPT);
@@ -216,7 +216,7 @@ describe("Chromium's WebSockets", { skip, timeout: 20 * 60000 }, () => {
       for (const refusal of refusals) t.diagnostic(`refused: ${refusal}`);
       assert.ok(refusals.length <= RELOADS / 25, `${refusals.length} of ${RELOADS} loads lacked a part`);
       for (const talker of others) {
-        await upTo(talker.page, 0);
+        await talker.page.evaluate(() => { window.talk.upTo = () => {}; });
         await allBack(talker.page);
         const { sent, received, opened: opens, closed } = await talkOf(talker.page);
         t.diagnostic(`${talker.nonce}: ${sent} messages`);

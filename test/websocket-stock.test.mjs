@@ -748,8 +748,8 @@ describe('pages beside the sockets', () => {
   });
 
   test('answers on the same connection that fill the send buffer do not spoil the handshake behind them', () => {
-    const { board, seen } = setUp();
-    const client = board.connect({ port: 82, window: 0 });
+    const { board, seen } = setUp({ options: { sockets: 0 } });
+    const client = board.connect({ port: 80, window: 0 });
     board.runUntil(() => client.state === 'open');
     client.pause();
     client.send(get('/long').repeat(3) + handshake({ path: '/ws?late' })); // three answers leave no room for the 101
@@ -760,10 +760,6 @@ describe('pages beside the sockets', () => {
     client.send(frame(TEXT, 'm'));
     board.run(20);
     assert.deepEqual(seen.sockets.late.messages, ['m']);
-    const other = connected(board);
-    other.send(get('/n/other'));
-    board.run(20);
-    assert.equal(bodyOf(other), 'page other ');
     client.send(frame(TEXT, 'n'));
     board.run(20);
     assert.deepEqual(seen.sockets.late.messages, ['m', 'n']);

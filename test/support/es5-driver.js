@@ -6,6 +6,7 @@ var out = print;
 
 if (typeof Uint8Array === 'undefined') {
   this.Uint8Array = function (source) {
+    if (source.bytes) return source.bytes; // the buffer of an Int32Array
     var length = typeof source === 'number' ? source : source.length;
     for (var i = 0; i < length; i++) this[i] = typeof source === 'number' ? 0 : source[i];
     this.length = length;
@@ -27,6 +28,20 @@ if (typeof Uint8Array === 'undefined') {
     };
     for (var i = 0; i < part.length; i++) show(i);
     return part;
+  };
+  // Words over the same bytes, the lowest byte first.
+  this.Int32Array = function (length) {
+    var bytes = new Uint8Array(4 * length);
+    var words = this;
+    var show = function (i) {
+      Object.defineProperty(words, i, {
+        get: function () { return bytes[4 * i] | bytes[4 * i + 1] << 8 | bytes[4 * i + 2] << 16 | bytes[4 * i + 3] << 24; },
+        set: function (word) { for (var j = 0; j < 4; j++) bytes[4 * i + j] = word >> 8 * j & 255; },
+      });
+    };
+    for (var i = 0; i < length; i++) show(i);
+    this.length = length;
+    this.buffer = { bytes: bytes };
   };
 }
 var bytesOf = function (binary) {
