@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'acorn';
+import { allNames, shakeLibrary } from '../tools/shake.mjs';
 import { Board } from './board/index.mjs';
 import { handshake } from './support/websocket.mjs';
 
@@ -47,20 +48,31 @@ const inOrder = (answer) => answer.replace(/\|(.+)\|\|/, (all, headers) => `|${h
 for (const engine of ['duk', 'mujs']) {
   const missing = spawnSync(engine, ['--version']).error && `${engine} is not installed`;
   if (missing && process.env.CI) throw new Error(missing);
-  test(`it answers under ${engine}`, { skip: missing }, () => {
+
+  /** Runs ES5 that makes `library` and `websocket`, functions that are called with their exports, and what uses them. */
+  const answers = (files) => {
     const folder = mkdtempSync(join(tmpdir(), 'ehttpserver-'));
     try {
-      const program = [
-        `var library = function (exports) {${read('ehttpserver.js')}};`,
-        `var websocket = function (exports, require) {${read('websocket.js')}};`,
-        readFileSync(new URL('support/es5-driver.js', import.meta.url), 'utf8'),
-      ].join('\n');
-      writeFileSync(join(folder, 'program.js'), program);
+      writeFileSync(join(folder, 'program.js'), [...files, readFileSync(new URL('support/es5-driver.js', import.meta.url), 'utf8')].join('\n'));
       const output = execFileSync(engine, [join(folder, 'program.js')], { encoding: 'utf8', timeout: 60000 });
       assert.deepEqual(output.trim().split('\n').map(inOrder), EXPECTED.map(inOrder));
     } finally {
       rmSync(folder, { recursive: true });
     }
+  };
+
+  test(`it answers under ${engine}`, { skip: missing }, () => answers([
+    `var library = function (exports) {${read('ehttpserver.js')}};`,
+    `var websocket = function (exports, require) {${read('websocket.js')}};`,
+  ]));
+
+  test(`what npm run flash takes of it answers under ${engine}`, { skip: missing }, async () => {
+    const used = allNames();
+    assert.deepEqual(new Set(used.map(({ file }) => file)), new Set(['ehttpserver', 'websocket']));
+    // The driver sets its global names first, then calls these.
+    const all = `var all; function make() { if (!all) { ${await shakeLibrary(used)} all = $library; } return all; }`;
+    const copy = 'function (exports) { var from = make(); for (var name in from) exports[name] = from[name]; }';
+    answers([all, `var library = ${copy};`, `var websocket = ${copy};`]);
   });
 }
 

@@ -1,11 +1,12 @@
-// Counts the instructions of what the server does, in duktape, and compares them and the bytes of dist/ with bench.json:
-// npm run bench; npm run bench -- --update writes what is measured to bench.json.
+// Counts the instructions of what the server does, in duktape, and compares them and the bytes of dist/ with bench.json, and
+// with goals: npm run bench; npm run bench -- --update writes what is measured to bench.json.
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { count, evaluate, missingPrograms, withLibrary } from './bench/callgrind.mjs';
-import { compare, otherEngine, percent } from './bench/compare.mjs';
+import { compare, distance, goalOf, otherEngine, percent } from './bench/compare.mjs';
+import { GOALS } from './bench/goals.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const RECORD = join(root, 'bench.json');
@@ -88,15 +89,19 @@ const figures = Object.fromEntries([
   ...Object.entries(worst).map(([name, instructions]) => [`largest step, ${name}`, instructions]),
 ]);
 const change = (name) => (name in record.figures ? percent(figures[name] / record.figures[name] - 1) : 'new');
-const row = (name, title = name, ...more) => [title, figures[name], record.figures[name], change(name), ...more];
+const goal = (name) => goalOf(name, GOALS);
+const COLUMNS = ['', 'now', 'before', 'change', 'goal', 'above it'];
+const row = (name, title = name, ...more) => [
+  title, figures[name], record.figures[name], change(name), goal(name), distance(figures[name], goal(name)), ...more,
+];
 
 console.log(`${engine.name}: ${engine.calibration.toLocaleString('en')} instructions for its calibration`);
-print('Bytes', [['', 'now', 'before', 'change'], ...DIST.map((file) => row(file))]);
+print('Bytes', [COLUMNS, ...DIST.map((file) => row(file))]);
 print('Instructions a time; of these in the stand-in for the board at most', [
-  ['', 'now', 'before', 'change', 'board'], ...Object.entries(requests).map(([name, { board }]) => row(name, name, board)),
+  [...COLUMNS, 'board'], ...Object.entries(requests).map(([name, { board }]) => row(name, name, board)),
 ]);
 print('Instructions of the largest step that a client can cause', [
-  ['', 'now', 'before', 'change'],
+  COLUMNS,
   ...lists.worst.map((name) => row(`largest step, ${name}`, name)).sort((a, b) => b[1] - a[1]),
 ]);
 print(`Largest step with ${GROWING} characters of input, and with twice as many`, [

@@ -27,6 +27,22 @@ export function compare(now, was) {
   });
 }
 
+/**
+ * The goal of a figure; undefined when it has none.
+ * @param {string} name
+ * @param {{[name: string]: number}} goals see goals.mjs
+ */
+export function goalOf(name, goals) {
+  const all = Object.keys(goals).find((each) => each.endsWith('*') && name.startsWith(each.slice(0, -1)));
+  return goals[name] ?? (all && goals[all]);
+}
+
+/** How far a figure is above its goal, in words. */
+export function distance(now, goal) {
+  if (goal === undefined) return undefined;
+  return now > goal ? percent(now / goal - 1) : 'reached';
+}
+
 export function percent(change) {
   return `${change < 0 ? '-' : '+'}${Math.abs(change * 100).toFixed(1)} %`;
 }
