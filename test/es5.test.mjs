@@ -116,5 +116,5 @@ test('what ships does what it does before it is minified', () => {
   assert.deepEqual(talk(read('ehttpserver.js'), read('websocket.js')), plain);
   assert.equal(plain.answers.filter((answer) => /^HTTP\/1\.1 (\d{3}) \r\n/.test(answer)).length, plain.answers.length);
   assert.equal(plain.answers.filter((answer) => answer.startsWith('HTTP/1.1 500')).length, 10);
-  assert.match(plain.answers.at(-1), /\x81\x02\xc3\xa9\x88\x02\x03\xe8$/);
+  assert.ok(plain.answers.at(-1).endsWith('\x81\x02\xc3\xa9\x88\x02\x03\xe8'), 'the socket got its message and the close frame');
 });
