@@ -300,16 +300,18 @@ function setUp(firmware, { seed, delay, passMicros }) {
   return { ...set, browser: new Chromium(set.board, { delay }, seed) };
 }
 
-/** What a page does to have a socket, as examples/lib/socket.ts has it: a HEAD request first, and again before each retry, which gives up in time. */
+/** What a page does to have a socket, as examples/lib/socket.ts has it: HEAD requests before each try, which gives up in time, and for a while. */
 function keepSocket(page, onOpen = () => {}) {
+  const tidy = (onDone = () => {}) => page.browser.fetch('/small', { port: page.port, method: 'HEAD', onDone });
   let n = 0;
   const open = () => {
     const socket = page.socket(page.port + 1 + n++ % 3);
-    page.after(2000, () => { if (socket.state !== 'open') socket.end(); });
+    page.after(4000, () => { if (socket.state !== 'open') socket.end(); });
     socket.onopen = () => onOpen(socket);
     socket.onclose = () => page.after(300, connect);
   };
-  const connect = () => page.browser.fetch('/small', { port: page.port, method: 'HEAD', onDone: () => page.after(100, open) });
+  const connect = () => tidy(() => page.after(100, open));
+  for (const seconds of [2, 4, 8, 16, 32]) page.after(seconds * 1000, () => tidy());
   connect();
 }
 

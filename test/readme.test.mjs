@@ -4,6 +4,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Board } from './board/index.mjs';
 import { exchange, FIRMWARES, loadLibrary, loadWebSocket } from './support/serve.mjs';
+import { exampleSource } from '../tools/build.mjs';
+import { buildSmallest } from '../tools/shake.mjs';
 import { holdings } from './board/holdings.mjs';
 import { MSS, LISTENERS, SEND_BUFFER } from './board/lwip.mjs';
 import { anchorsOf, codeOf, linksOf, PAGES, path, programsOf, read, section } from './support/pages.mjs';
@@ -126,6 +128,11 @@ describe('figures', () => {
   test('bytes and heap', () => {
     assert.match(readme, new RegExp(`\\*\\*${kilobytes(core, 1)} KB of program, ${kilobytes(heap.core)} KB of heap, `));
     assert.match(readme, new RegExp(`\\(${kilobytes(extension, 1)} KB and ${kilobytes(heap.extension)} KB more with WebSockets\\)`));
+  });
+
+  test('the hello example as it is flashed', async () => {
+    const { bytes } = await buildSmallest(exampleSource('hello'));
+    assert.ok(readme.includes(`takes ${kilobytes(bytes, 1)} KB of flash and ${kilobytes(bytes * 1.845)} KB of heap, program included.`), `${bytes} bytes`);
   });
 
   test('an open connection', () => {
