@@ -154,8 +154,11 @@ const enum Max {
   FDS = 9,
 }
 
-/** What becomes of an answer: it goes out in chunks (before there is one: it may); it fills the send buffer; it may go on for ever. */
-const enum Mode { CHUNKED = 1, FILLS = 2, LASTS = 4 }
+/**
+ * What becomes of an answer: it goes out in chunks (before there is one: it may); it will fill the send buffer, and waits for its turn; it has
+ * begun to do that; it may go on for ever.
+ */
+const enum Mode { CHUNKED = 1, WAITS = 2, FILLS = 4, LASTS = 8 }
 
 /** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
 const enum State { IDLE, REQUEST_LINE, FIELDS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
@@ -193,10 +196,19 @@ function stepsOf(promise: PromiseLike<any>): Iterator<undefined, any> {
   });
   return {
     next() {
-      if (rejected) throw result;
-      return result;
+      if (!rejected) return result;
+      const error = result;
+      rejected = false;
+      result = DONE;
+      throw error;
     },
   };
+}
+
+function stepOf(iterator: Iterator<any, any>): IteratorResult<any, any> {
+  const result: any = iterator.next();
+  if (result.then) throw new Error('Async generators are not supported');
+  return result;
 }
 
 /** Puts into `all` what `more` has. */
@@ -287,8 +299,9 @@ function percentDecode(escaped: string): string | null {
       byte = 0;
       for (const end = i + 2; i < end;) {
         const digit = bytes[i++];
-        const value = digit > 47 && digit < 58 ? digit - 48 : (digit | 32) - 87; // letters have bit 5 or not
-        if (value < 0 || value > 15) return null;
+        const letter = digit | 32; // lower case
+        const value = digit > 47 && digit < 58 ? digit - 48 : letter > 96 ? letter - 87 : 16;
+        if (value > 15) return null;
         byte = byte * 16 + value;
       }
     }
@@ -683,9 +696,11 @@ function fill(connection: Connection): void {
   }
 }
 
-/** Whether the send buffer of another connection may be full. */
-const othersFill = (fd: number) => fillingFd !== fd && now < fillingUntil
-  && (parked.indexOf(fillingFd) >= 0 || connections.some((each) => each._fd === fillingFd && !!(each._mode & Mode.FILLS)));
+const waits = ({ _mode }: Connection) => _mode & Mode.WAITS;
+
+/** Whether it is not yet the turn of a connection: others wait for longer, or somebody's send buffer may be full. */
+const isEarly = (connection: Connection) => connections.filter(waits)[0] !== connection || (now < fillingUntil
+  && (parked.indexOf(fillingFd) >= 0 || connections.some(({ _fd, _mode }) => _fd === fillingFd && !!(_mode & Mode.FILLS))));
 
 /**
  * Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. Answers that fill it go out one after the
@@ -695,11 +710,12 @@ function flush(connection: Connection): boolean {
   const fd = connection._fd;
   if (fd < 0) return false;
   while (connection._unsent) {
-    if (connection._mode & Mode.FILLS) {
-      if (othersFill(fd)) {
+    if (waits(connection)) {
+      if (isEarly(connection)) {
         restartTimeout(connection); // it is not its client that takes so long
         return false;
       }
+      connection._mode = Mode.FILLS;
       fillingFd = fd;
     }
     fill(connection);
@@ -708,7 +724,7 @@ function flush(connection: Connection): boolean {
     connection._unsent -= connection._out.length;
     connection._out = '';
     restartTimeout(connection);
-    if (connection._mode & Mode.FILLS) fillingUntil = now + Ms.FILLED;
+    if (connection._mode & Mode.FILLS && fd === fillingFd) fillingUntil = now + Ms.FILLED;
   }
   return true;
 }
@@ -879,8 +895,7 @@ function dispatch(connection: Connection): unknown {
 
 /** One step of the handler. True when there is an answer. */
 function handle(connection: Connection): boolean {
-  const result = connection._work ? connection._work.next() : { done: true, value: dispatch(connection) };
-  if ((result as any).then) throw new Error('An async generator is no handler');
+  const result = connection._work ? stepOf(connection._work) : { done: true, value: dispatch(connection) };
   if (!result.done) return false;
   let reply = result.value;
   if (reply && typeof reply.then === 'function') reply = stepsOf(reply);
@@ -940,16 +955,15 @@ export class Response {
 const BAD_TEXT = /[^\t -~\x80-\xff]/;
 
 /** Checks a response, and makes its headers' names lower case: of one name in two spellings the later one counts. */
-function check({ status, contentType, headers }: Response): void {
+function check(response: Response): void {
+  const { status, contentType, headers } = response;
+  const lower: Response['headers'] = {};
   let bad = !(status > 99 && status < 1000 && status === (status | 0)) || BAD_TEXT.test(contentType);
   for (const name in headers) {
-    const value = headers[name];
     const key = name.toLowerCase();
-    bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(value as string);
-    if (key !== name) {
-      delete headers[name];
-      headers[key] = value;
-    }
+    bad = bad || !name || /[^!#-'*+\-.\w^`|~]/.test(name) || BAD_TEXT.test(headers[name] as string);
+    lower[key] = headers[name];
+    if (key !== name) response.headers = lower;
   }
   if (bad) throw new Error('Bad status or header');
 }
@@ -978,10 +992,10 @@ function answer(connection: Connection, reply: Reply): void {
   const pieces = streamed ? [] : piecesOf(body);
   const length = streamed ? response._length : sizeOf(pieces);
   if (streamed && sendsNoContent && body.return) body.return();
-  connection._mode = length! >= Max.AT_ONCE && !sendsNoContent ? Mode.FILLS
+  connection._mode = length! >= Max.AT_ONCE && !sendsNoContent ? Mode.WAITS
     : response._stage ? Mode.LASTS
     : !streamed || sendsNoContent || length !== undefined ? 0
-    : Mode.LASTS | (response.headers['content-length'] ? 0 : connection._mode);
+    : Mode.LASTS | (response.headers['content-length'] === undefined ? connection._mode : 0);
   if (lasts(connection) && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections) {
     // One connection stays free of them, for short requests.
     if (streamed && body.return) body.return();
@@ -1028,15 +1042,13 @@ function continueAnswer(connection: Connection): boolean {
     return false;
   }
   if (!connection._work) return true;
-  const { done, value } = connection._work.next();
-  if (done) {
-    connection._work = null;
-  } else if (value === undefined) {
+  const { done, value } = stepOf(connection._work);
+  if (!done && value === undefined) {
     connection._deadline = Infinity; // the client waits for the program
     return false;
-  } else {
-    restartTimeout(connection);
   }
+  if (done) connection._work = null;
+  restartTimeout(connection);
   const pieces = done ? [] : piecesOf(value);
   const size = sizeOf(pieces);
   // RFC 9112, section 7.1: a chunk of no bytes is the last one.
@@ -1392,6 +1404,7 @@ export const _seam = {
   _restartTimeout: restartTimeout,
   _send: send,
   _sizeOf: sizeOf,
+  _stepOf: stepOf,
   _stepsOf: stepsOf,
   _utf8Bytes: utf8Bytes,
 };

@@ -7,7 +7,7 @@ import { Connection, Handler, RequestHeaders, Response, Route, Server, ServerOpt
 
 const {
   _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _listOf, _log, _NO_BYTES, _piecesOf, _pull,
-  _restartTimeout, _send, _sizeOf, _stepsOf, _utf8Bytes,
+  _restartTimeout, _send, _sizeOf, _stepOf, _stepsOf, _utf8Bytes,
 } = _seam;
 
 // ---------------------------------------------------------------------------------------------------------- contract
@@ -458,11 +458,9 @@ function stepHandler(ws: WebSocket): void {
     const work = result && result.then ? _stepsOf(result) : result;
     connection._headers = null!; // an idle socket takes less memory so
     if (_isIterator(work)) ws._work = work;
-  } else if (ws._work) {
-    const work = ws._work;
-    ws._work = undefined; // if it throws, that was all of it
-    if (work.next().done) close(ws, Code.NORMAL);
-    else ws._work = work;
+  } else if (ws._work && _stepOf(ws._work).done) {
+    ws._work = undefined;
+    close(ws, Code.NORMAL);
   }
 }
 

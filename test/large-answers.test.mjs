@@ -80,6 +80,31 @@ for (const firmware of FIRMWARES) {
       board.check();
     });
 
+    test('four that ask again as soon as they have it get as many each', () => {
+      const board = setUp(firmware);
+      const asked = Array.from({ length: 4 }, () => null);
+      const counts = [0, 0, 0, 0];
+      for (const end = board.now + 30000; board.now < end; board.pass()) {
+        asked.forEach((client, n) => {
+          if (client && !client.ended) return;
+          if (client && bodyOf(client) === KINDS.text) counts[n]++;
+          asked[n] = ask(board, '/text', { delay: 100 });
+        });
+      }
+      assert.ok(Math.min(...counts) >= 5 && Math.max(...counts) <= 2 * Math.min(...counts), `${counts}`);
+      board.check();
+    });
+
+    test('one that takes nothing is given up after requestTimeoutSeconds, however many others have theirs meanwhile', () => {
+      const board = setUp(firmware);
+      const deaf = ask(board, '/text', { deaf: true });
+      board.run(100);
+      for (const end = board.now + 10500; board.now < end;) waitOf(board, '/text', KINDS.text);
+      assert.equal(board.vitals().states.ESTABLISHED ?? 0, 0);
+      assert.equal(deaf.ended, false, 'it has not taken what came before the FIN');
+      board.check();
+    });
+
     test('a stream goes on beside a large answer, and a large answer beside a stream', () => {
       const board = setUp(firmware);
       const stream = ask(board, '/stream');

@@ -34,6 +34,8 @@ for (const firmware of FIRMWARES) {
     ['content-length', ({ headers }) => { headers['Content-Length'] = 7; headers['content-length'] = 8; },
       `x-a: 1\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n`],
     ['connection', ({ headers }) => { headers.Connection = 'keep-alive'; }, `x-a: 1\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n`],
+    ['x-a, in capitals in the end', ({ headers }) => { delete headers['x-a']; headers['X-A'] = 2; headers['x-a'] = 3; },
+      `x-a: 3\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n`],
     ['length, which is another header than content-length', ({ headers }) => { headers.length = 5; },
       `x-a: 1\r\nlength: 5\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n`],
   ]) {
@@ -61,8 +63,46 @@ for (const firmware of FIRMWARES) {
   }
 
   test(`${firmware}: a stream whose program gives its length is not chunked`, () => {
-    const { text } = answerTo(firmware, ({ Response }) => new Response(['ab', 'c'][Symbol.iterator](), 200, 'text/plain', { 'content-length': 3 }));
-    assert.equal(text, `HTTP/1.1 200 \r\ncontent-length: 3\r\ncontent-type: text/plain; charset=utf-8\r\n${CLOSE}\r\nabc`);
+    for (const pieces of [['ab', 'c'], []]) {
+      const length = pieces.join('').length;
+      const { text } = answerTo(firmware, ({ Response }) => new Response(pieces[Symbol.iterator](), 200, 'text/plain', { 'content-length': length }));
+      assert.equal(text, `HTTP/1.1 200 \r\ncontent-length: ${length}\r\ncontent-type: text/plain; charset=utf-8\r\n${CLOSE}\r\n${pieces.join('')}`);
+    }
+  });
+
+  test(`${firmware}: of one header in two spellings the later one counts, in the constructor, too`, () => {
+    for (const headers of [{ 'X-A': 1, 'x-a': 2 }, { 'x-a': 1, 'X-A': 2 }, { 'X-a': 0, 'x-A': 1, 'X-A': 2 }]) {
+      const { text } = answerTo(firmware, ({ Response }) => new Response('hi', 200, '', headers));
+      assert.equal(text, `HTTP/1.1 200 \r\nx-a: 2\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n${CLOSE}\r\nhi`);
+    }
+  });
+
+  test(`${firmware}: headers that cannot be changed may have capitals`, () => {
+    const headers = Object.freeze({ 'X-A': 1 });
+    const { text } = answerTo(firmware, ({ Response }) => changed(new Response('hi'), (response) => { response.headers = headers; }));
+    assert.match(text, /^HTTP\/1\.1 200 \r\nx-a: 1\r\n/);
+  });
+
+  test(`${firmware}: a stream whose end does not fit into the send buffer is given up after requestTimeoutSeconds`, () => {
+    let given = 0;
+    const { board } = serve({ firmware, options: { requestTimeoutSeconds: 5 }, routes: (server, { Response }) => {
+      // Head 105, eleven chunks of 1,007 and one of 494: 11,676 of 11,680 bytes. The last chunk has 5.
+      server.route('/', 'GET', () => new Response({ next: () => {
+        const value = ['x'.repeat(1000), 'x'.repeat(487), undefined][+(given > 10) + +(given > 11)];
+        given++;
+        return given < 200 ? { done: false, value } : { done: true, value: undefined };
+      } }));
+    } });
+    const client = board.connect({ port: 80, delay: 0.5, window: 0 });
+    board.runUntil(() => client.state === 'open');
+    client.pause();
+    client.send(get('/'));
+    board.run(4000);
+    assert.ok(given >= 200, `${given} pieces`);
+    assert.deepEqual(board.vitals().states.ESTABLISHED, 1, 'the end has not gone out');
+    board.run(5000);
+    assert.equal(board.vitals().states.ESTABLISHED ?? 0, 0);
+    board.check();
   });
 
   const files = { '/404.html': 'none', '/a.js': 'plain', '/a.js.gz': 'zipped' };
@@ -127,8 +167,33 @@ for (const firmware of FIRMWARES) {
       await null;
     }
     assert.match(client.text, /^HTTP\/1\.1 500 /);
-    assert.match(printed(board).join(), /async generator/);
+    assert.match(printed(board).join(), /Async generators/);
     assert.match(ask(board, get('/next')), /next$/);
+    board.check();
+  });
+
+  test(`${firmware}: an async generator is no body: its stream breaks, and a line says why`, async () => {
+    const { board } = serve({ firmware, routes: (server, { Response }) => server.route('/', 'GET', () => new Response(async function* () { yield 'a'; }())) });
+    const client = board.connect({ port: 80 });
+    client.send(get('/'));
+    board.runUntil(() => client.ended);
+    assert.match(client.text, /chunked\r\nconnection: close\r\n\r\n$/);
+    assert.match(printed(board).join(), /Async generators/);
+    await null;
+    board.check();
+  });
+
+  test(`${firmware}: an escape has two hex digits, and no character beside them in ASCII will do`, () => {
+    const { board, library } = serve({ firmware, routes: (server) => server.route('/(.*)', 'GET', (path, query, headers, body, [, rest]) => rest) });
+    for (let code = 0; code < 128; code++) {
+      const character = String.fromCharCode(code);
+      const isDigit = /[\da-f]/i.test(character);
+      assert.equal(library.urlDecode(`%4${character}`), isDigit ? String.fromCharCode(64 + parseInt(character, 16)) : null, `%4${character}`);
+      if (!isDigit) assert.equal(library.urlDecode(`%${character}1`), null, `%${character}1`);
+    }
+    assert.deepEqual(['%', 'a%', '%4', 'a%4'].map(library.urlDecode), [null, null, null, null]);
+    assert.match(ask(board, get('/%4@')), /^HTTP\/1\.1 400 /);
+    assert.match(ask(board, get('/%4a%4A')), /\r\n\r\nJJ$/);
     board.check();
   });
 

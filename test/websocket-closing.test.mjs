@@ -345,6 +345,16 @@ for (const firmware of FIRMWARES) {
       }
     });
 
+    test('an async generator is no handler: 1011, and a line that says why', async () => {
+      const { board } = serveWebSocket({ firmware, handler: async function* () { yield 1; } });
+      const peer = openPeer(board).polite();
+      board.runUntil(() => peer.over);
+      assert.equal(peer.hex, '880203f3');
+      assert.match(board.console.map(({ text }) => text).join(), /Async generators/);
+      await null;
+      assertNothingLeft(board);
+    });
+
     test('sendClose() throws for a code that may not be sent, and the socket stays open', () => {
       const { board, peer, seen } = setUp({ firmware });
       for (const code of [1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 70000, -1]) {
