@@ -55,12 +55,12 @@ export default defineConfig([
   },
   {
     // A terminal's answers have ESC in them.
-    files: ['tools/kaluma.mjs', 'tools/put.mjs'],
+    files: ['tools/board/kaluma.mjs', 'tools/board/put.mjs'],
     rules: { 'no-control-regex': 'off' },
   },
   {
     // Parameters say what a callback is called with, where a default or a stub has no use for them.
-    files: ['test/board/**', 'tools/kaluma.mjs'],
+    files: ['test/board/**', 'tools/board/kaluma.mjs'],
     rules: { 'no-unused-vars': ['error', { args: 'none' }] },
   },
   {

@@ -50,6 +50,6 @@ test('a figure is above its goal by so many percent, or has reached it', () => {
 });
 
 test('each goal is that of a figure in bench.json', () => {
-  const names = Object.keys(JSON.parse(readFileSync(new URL('../bench.json', import.meta.url), 'utf8')).figures);
+  const names = Object.keys(JSON.parse(readFileSync(new URL('../tools/bench/bench.json', import.meta.url), 'utf8')).figures);
   for (const each of Object.keys(GOALS)) assert.ok(names.some((name) => goalOf(name, { [each]: 1 })), each);
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'acorn';
-import { allNames, shakeLibrary } from '../tools/shake.mjs';
+import { allNames, shakeLibrary } from '../tools/build/shake.mjs';
 import { Board } from './board/index.mjs';
 import { handshake } from './support/websocket.mjs';
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, parse } from 'node:path';
 import { after, afterEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { exampleSource, exampleSources } from '../tools/build.mjs';
-import { findCli, flashWithCli } from '../tools/kaluma.mjs';
-import { buildSmallest } from '../tools/shake.mjs';
+import { exampleSource, exampleSources } from '../tools/build/build.mjs';
+import { findCli, flashWithCli } from '../tools/board/kaluma.mjs';
+import { buildSmallest } from '../tools/build/shake.mjs';
 import { Board } from './board/index.mjs';
 import { folderOf, unlessInstalled } from './helpers/installed.mjs';
 import { Program, runToEnd, unlessFound } from './helpers/program.mjs';
@@ -52,7 +52,7 @@ function path(programs) {
 const pathWithCli = skip ? nowhere : path({ kaluma: join(realCli, 'bin', 'kaluma.js') });
 
 /** Runs one of our tools to its end. */
-const run = (tool, args, places = [pathWithCli]) => runToEnd(process.execPath, [join(ROOT, 'tools', `${tool}.mjs`), ...args], {
+const run = (tool, args, places = [pathWithCli]) => runToEnd(process.execPath, [join(ROOT, 'tools', 'board', `${tool}.mjs`), ...args], {
   cwd: ROOT, env: { ...process.env, PATH: places.join(delimiter) },
 });
 
@@ -122,7 +122,7 @@ describe('npm run flash', { skip }, () => {
 
   test('prints what the program prints when it is asked to, until Ctrl-C', async () => {
     const board = await connect({ says: 'Open http://192.168.1.2/\r\n' });
-    const program = new Program(process.execPath, [join(ROOT, 'tools', 'flash.mjs'), 'hello', '--follow', '--port', board.port], {
+    const program = new Program(process.execPath, [join(ROOT, 'tools', 'board', 'flash.mjs'), 'hello', '--follow', '--port', board.port], {
       cwd: ROOT, env: { ...process.env, PATH: pathWithCli },
     });
     await program.prints(/runs hello\.\n[^]*Open http:\/\/192\.168\.1\.2\/\r\n/);

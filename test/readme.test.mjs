@@ -4,8 +4,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Board } from './board/index.mjs';
 import { exchange, FIRMWARES, loadLibrary, loadWebSocket } from './support/serve.mjs';
-import { exampleSource } from '../tools/build.mjs';
-import { buildSmallest } from '../tools/shake.mjs';
+import { exampleSource } from '../tools/build/build.mjs';
+import { buildSmallest } from '../tools/build/shake.mjs';
 import { holdings } from './board/holdings.mjs';
 import { MSS, LISTENERS, SEND_BUFFER } from './board/lwip.mjs';
 import { anchorsOf, codeOf, linksOf, PAGES, path, programsOf, read, section } from './support/pages.mjs';
@@ -154,7 +154,7 @@ describe('figures', () => {
   });
 
   test('instructions', () => {
-    const { figures } = JSON.parse(read('bench.json'));
+    const { figures } = JSON.parse(read('tools/bench/bench.json'));
     const round = (name) => Number(figures[name].toPrecision(3)).toLocaleString('en');
     const millions = (name, digits = 3) => `${Number((figures[name] / 1e6).toPrecision(digits))}`;
     const longest = Object.keys(figures).filter((name) => name.startsWith('largest step') && !name.includes('5 connections')).sort((a, b) => figures[b] - figures[a])[0];

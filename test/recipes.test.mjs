@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { buildExamples, exampleSource } from '../tools/build.mjs';
+import { buildExamples, exampleSource } from '../tools/build/build.mjs';
 import { Board } from './board/index.mjs';
 import { exchange, FIRMWARES } from './support/serve.mjs';
 

@@ -9,14 +9,14 @@ import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import WebSocket from 'ws';
-import { buildExamples, exampleSources } from '../tools/build.mjs';
-import { makeLines, portsLine } from '../tools/lines.mjs';
+import { buildExamples, exampleSources } from '../tools/build/build.mjs';
+import { makeLines, portsLine } from '../tools/emulator/lines.mjs';
 import { Board } from './board/index.mjs';
 import { findRow, occupy } from './helpers/ports.mjs';
 import { findProgram, Program, runToEnd, unlessFound } from './helpers/program.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const START = join(ROOT, 'tools', 'start.mjs');
+const START = join(ROOT, 'tools', 'emulator', 'start.mjs');
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 const CURL = findProgram('CURL', ['curl', 'curl.exe']);
 const EXAMPLES = exampleSources().map((file) => parse(file).name);

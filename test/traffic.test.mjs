@@ -1,7 +1,7 @@
 // What npm start tells of a connection, from the bytes of both directions.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Conversation } from '../tools/traffic.mjs';
+import { Conversation } from '../tools/emulator/traffic.mjs';
 
 const bytes = (text) => Buffer.from(text, 'latin1');
 

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch } from '../test/helpers/chromium.mjs';
 import { Program } from '../test/helpers/program.mjs';
-import { parseOptions, runTool, UserError } from './program.mjs';
+import { parseOptions, runTool, UserError } from './build/program.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const FOLDER = join(root, 'examples', 'screenshots');
@@ -83,7 +83,7 @@ function readArguments() {
 
 async function screenshot(name, browser, { seconds, to }) {
   const { height, scale = 1, act, seconds: needed = 0 } = PICTURES[name];
-  const program = new Program(process.execPath, [join(root, 'tools', 'start.mjs'), name, '--port', '0']);
+  const program = new Program(process.execPath, [join(root, 'tools', 'emulator', 'start.mjs'), name, '--port', '0']);
   const page = await browser.newPage({ viewport: { width: WIDTH, height }, deviceScaleFactor: scale });
   try {
     const [, url] = await program.prints(/Open (http:\S+)\n/);

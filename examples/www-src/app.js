@@ -1,4 +1,4 @@
-// A globe that turns by itself, and under a finger. What the board serves is www/app.js.gz: node tools/www.mjs packs it.
+// A globe that turns by itself, and under a finger. What the board serves is www/app.js.gz: node tools/build/www.mjs packs it.
 (() => {
   const canvas = document.getElementById('globe');
   const RADIANS = Math.PI / 18000;

@@ -4,15 +4,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildExamples, exampleSource } from '../../tools/build.mjs';
-import { siteFiles } from '../../tools/www.mjs';
+import { buildExamples, exampleSource } from '../../tools/build/build.mjs';
+import { siteFiles } from '../../tools/build/www.mjs';
 import { Board } from '../board/index.mjs';
 import { RESULTS } from './chromium.mjs';
 import { Program } from './program.mjs';
 import { openProxy } from './socks.mjs';
 
 export const path = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
-const START = path('tools/start.mjs');
+const START = path('tools/emulator/start.mjs');
 
 export const PHONE = { width: 390, height: 844 };
 /** A SYN of a browser may have to be repeated after 1, 3 and 7 seconds. */

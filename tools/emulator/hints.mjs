@@ -95,7 +95,7 @@ function watchPorts(board, tell) {
 
 /**
  * Watches a program that is about to be loaded.
- * @param {import('../test/board/index.mjs').Board} board with a network of real sockets
+ * @param {import('../../test/board/index.mjs').Board} board with a network of real sockets
  * @param {(type: string, content?: object) => void} tell
  */
 export function watchProgram(board, tell) {

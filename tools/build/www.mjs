@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
-const examples = join(dirname(fileURLToPath(import.meta.url)), '..', 'examples');
+const examples = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
 const www = join(examples, 'www');
 
 /** A folder's files, and those of the folders in it, by their paths on the board. */

@@ -298,7 +298,7 @@ export class Conversation {
 
 /**
  * Reports what happens on every connection to the board from now on.
- * @param {import('../test/board/index.mjs').Board} board with a network of real sockets
+ * @param {import('../../test/board/index.mjs').Board} board with a network of real sockets
  * @param {(event: Event) => void} report
  */
 export function watchTraffic(board, report) {

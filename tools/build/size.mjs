@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const { budgets } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 for (const [file, budget] of Object.entries(budgets)) {
   const { size } = statSync(join(root, file));

@@ -4,9 +4,9 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UserError } from './program.mjs';
+import { UserError } from '../build/program.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const PACKAGE = join('@kaluma', 'cli');
 const INSTALL = 'npm install --global @kaluma/cli';
 /** Raspberry Pi's number at USB, and how it calls itself where numbers are not told. */

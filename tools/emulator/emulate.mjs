@@ -1,13 +1,13 @@
 // The emulated board of npm start, in a process of its own: a program that never gives control back can be ended from outside.
 // It is told the program and the options once, then to stop; it tells what happens.
 import { readFileSync } from 'node:fs';
-import { holdings } from '../test/board/holdings.mjs';
-import { Board } from '../test/board/index.mjs';
-import { UNCAUGHT } from '../test/board/rules.mjs';
+import { holdings } from '../../test/board/holdings.mjs';
+import { Board } from '../../test/board/index.mjs';
+import { UNCAUGHT } from '../../test/board/rules.mjs';
 import { watchProgram } from './hints.mjs';
 import { HEAP_SIZE, kilobytes } from './lines.mjs';
 import { watchTraffic } from './traffic.mjs';
-import { siteFiles } from './www.mjs';
+import { siteFiles } from '../build/www.mjs';
 
 /** Vitals are told when they have been the same for so many ms: a connection that comes and goes is in the line of its request. */
 const SETTLED = 500;
@@ -18,7 +18,7 @@ const OPEN = ['SYN_SENT', 'SYN_RCVD', 'ESTABLISHED', 'CLOSE_WAIT'];
 const BOUND = 'BOUND';
 /** What a program loads that is not bundled with it. */
 const library = Object.fromEntries(['ehttpserver.js', 'websocket.js']
-  .map((name) => [`/lib/${name}`, new Uint8Array(readFileSync(new URL(`../dist/${name}`, import.meta.url)))]));
+  .map((name) => [`/lib/${name}`, new Uint8Array(readFileSync(new URL(`../../dist/${name}`, import.meta.url)))]));
 /** What a program on the board believes to be the address of one of its ports. */
 const BOARD_URL = /\b(http|ws):\/\/127\.0\.0\.1(?::(\d+))?(?=\/)/g;
 /** What replaces the 1, 3 and 7 s of a SYN that the board drops, ms: every so often, for so long. See the text of --help. */
@@ -54,7 +54,7 @@ export function vitalsOf(board) {
 
 /**
  * Looks at the board after each pass: its vitals and the rules that its program has broken.
- * @param {import('../test/board/index.mjs').Board} board
+ * @param {import('../../test/board/index.mjs').Board} board
  * @param {{idle: number, text: number}} takes bytes of a board that does nothing, and of the program's text with what is made of it
  */
 function watchBoard(board, { idle, text }) {

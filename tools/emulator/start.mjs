@@ -4,13 +4,13 @@ import { statSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
-import { buildProgram } from './build.mjs';
+import { buildProgram } from '../build/build.mjs';
 import { HEAP_SIZE, kilobytes, makeLines, portsLine } from './lines.mjs';
 import { framesOf, makeLocate } from './locate.mjs';
-import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
-import { siteFiles } from './www.mjs';
+import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from '../build/program.mjs';
+import { siteFiles } from '../build/www.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const FIRMWARES = {
   stock: 'each port hears one client at a time, the others wait',
   routed: 'each connection has its own data: five clients are heard at once',
@@ -174,7 +174,7 @@ function introduction({ name, url, firmware, latency, loss, synRetries, takes })
 
 /** The process that the board is in, with a promise for its end. */
 function emulate(program, told) {
-  const child = fork(join(root, 'tools', 'emulate.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(join(root, 'tools', 'emulator', 'emulate.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const exited = new Promise((done, failed) => {
     child.once('error', failed);
     child.once('exit', done);

@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
-import { buildProgram } from './build.mjs';
+import { buildProgram } from '../build/build.mjs';
 import { findCli, findPort, flashWithCli, withTerminal } from './kaluma.mjs';
-import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from './program.mjs';
-import { buildSmallest } from './shake.mjs';
+import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from '../build/program.mjs';
+import { buildSmallest } from '../build/shake.mjs';
 
 const HELP = `Usage: npm run flash -- [example] [--port PORT] [--follow]
 

@@ -5,10 +5,10 @@ import { dirname, join, parse, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import UglifyJS from 'uglify-js';
-import { KALUMA_MODULES } from '../test/board/modules.mjs';
+import { KALUMA_MODULES } from '../../test/board/modules.mjs';
 import { visibleMembers } from './members.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const LIBRARY = ['ehttpserver', 'websocket'];
 const PRIVATE = { regex: /^_[a-z]/i };
 

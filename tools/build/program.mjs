@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildLibrary, exampleSource, exampleSources } from './build.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /** The examples' names, for people. */
 export const EXAMPLES = exampleSources().map((file) => parse(file).name).join(', ');

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, posix } from 'node:path';
 import { findCli, findPort, withTerminal } from './kaluma.mjs';
-import { parseOptions, runTool, UserError } from './program.mjs';
+import { parseOptions, runTool, UserError } from '../build/program.mjs';
 
 const HELP = `Usage: npm run put -- FILE... [--to /www/] [--port PORT]
 

@@ -7,7 +7,7 @@ import * as esbuild from 'esbuild';
 import ts from 'typescript';
 import { BUNDLING, compact, isShipped, LIBRARY, LIBRARY_PATH, minify, namePrivateMembers } from './build.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /** The library's files as ES5 with `import` and `export`, by name. */
 function lowerToModules() {

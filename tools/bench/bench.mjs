@@ -4,12 +4,12 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { count, evaluate, missingPrograms, withLibrary } from './bench/callgrind.mjs';
-import { compare, distance, goalOf, otherEngine, percent } from './bench/compare.mjs';
-import { GOALS } from './bench/goals.mjs';
+import { count, evaluate, missingPrograms, withLibrary } from './callgrind.mjs';
+import { compare, distance, goalOf, otherEngine, percent } from './compare.mjs';
+import { GOALS } from './goals.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const RECORD = join(root, 'bench.json');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const RECORD = join(root, 'tools', 'bench', 'bench.json');
 const DIST = ['dist/ehttpserver.js', 'dist/websocket.js'];
 /** Characters of input that is then doubled; and what may become of the work. Twice as much is 2, a square would be 4. */
 const GROWING = 2048;
