@@ -1236,10 +1236,10 @@ export class Server {
    * @param method 'GET', 'POST', ... (case matters, as in HTTP)
    * @param handler see {@link Handler}
    * @returns this
-   * @throws Error when the method is not in capitals, or the handler is no function
+   * @throws Error that names the route, when the method is not in capitals, or the handler is no function
    */
   route(path: string | RegExp, method: string, handler: Handler<this>): this {
-    if (!/^[A-Z]+$/.test(method) || typeof handler !== 'function') throw new Error('Bad route');
+    if (!/^[A-Z]+$/.test(method) || typeof handler !== 'function') throw new Error('Bad route: ' + method + ' ' + path);
     // A new list: the one so far may be the class's, or of the class above it.
     this._routes = (this._routes || []).concat({
       _path: typeof path === 'string' ? RegExp('^(?:' + path + ')$') : path, _method: method, _handler: handler,

@@ -148,7 +148,7 @@ export declare class Server {
      * @param method 'GET', 'POST', ... (case matters, as in HTTP)
      * @param handler see {@link Handler}
      * @returns this
-     * @throws Error when the method is not in capitals, or the handler is no function
+     * @throws Error that names the route, when the method is not in capitals, or the handler is no function
      */
     route(path: string | RegExp, method: string, handler: Handler<this>): this;
     /**

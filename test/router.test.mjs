@@ -185,6 +185,7 @@ test('route() refuses what is no path, METHOD and handler', () => {
   for (const wrong of [['/', () => 'hi'], ['/', 'GET'], ['/', 'GET', 'hi'], ['/', 'get', () => 'hi'], ['/', '*', () => 'hi'], ['/', undefined, () => 'hi']]) {
     assert.throws(() => server.route(...wrong), Error, String(wrong));
   }
+  assert.throws(() => server.route('/led', 'put', () => 'hi'), /^Error: Bad route: put \/led$/);
   assert.equal(server.route('/', 'GET', () => 'hi'), server);
 });
 
