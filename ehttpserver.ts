@@ -154,11 +154,17 @@ const enum Max {
   FDS = 9,
 }
 
-/**
- * What becomes of an answer: it goes out in chunks (before there is one: it may); it will fill the send buffer, and waits for its turn; it has
- * begun to do that; it may go on for ever.
- */
-const enum Mode { CHUNKED = 1, WAITS = 2, FILLS = 4, LASTS = 8 }
+/** How an answer goes out. */
+const enum Mode {
+  /** In chunks. Before there is an answer: the client understands them. */
+  CHUNKED = 1,
+  /** It will fill the send buffer, and waits for its turn. */
+  WAITS = 2,
+  /** It has begun to fill the send buffer. */
+  FILLS = 4,
+  /** A stream or an upgraded connection: it may go on for ever. */
+  LASTS = 8,
+}
 
 /** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
 const enum State { IDLE, REQUEST_LINE, FIELDS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
@@ -181,7 +187,7 @@ const utf8Bytes = (text: string) => new TextEncoder().encode(text);
 
 const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
 
-/** What is looked at of a header that is a list. */
+/** As much of a header that is a list as is looked at. */
 const listOf = (header?: string) => ('' + header).slice(0, Max.LIST);
 
 /** A promise as an iterator: done with its value, or throws, once it is settled. */
@@ -205,6 +211,7 @@ function stepsOf(promise: PromiseLike<any>): Iterator<undefined, any> {
   };
 }
 
+/** One step of a program's iterator. */
 function stepOf(iterator: Iterator<any, any>): IteratorResult<any, any> {
   const result: any = iterator.next();
   if (result.then) throw new Error('Async generators are not supported');
@@ -381,11 +388,11 @@ function setAside(fds: number[], fd: number): void {
   };
 }
 
-/** Reports an error. Returns what the client is told of it. debug() may be the program's, and throw; an error may be no text at all. */
-function log(server: Server, error: unknown): string {
+/** Reports an error, or a request. Returns what the client is told of an error. debug() may throw, and an error may have no text. */
+function log(server: Server, message: unknown): string {
   try {
-    server.debug(error);
-    return server._limits.debug ? String(error) : '';
+    server.debug(message);
+    return server._limits.debug ? String(message) : '';
   } catch (e) {
     console.error(e);
     return '';
@@ -1005,8 +1012,8 @@ function answer(connection: Connection, reply: Reply): void {
   // Only browsers repeat a request that meets the end of a kept connection. They leave that half open, which keeps its PCB for 20 s: so none is
   // kept when no other PCB is to spare because of such ones, nor on the ports that are for WebSockets. One that has a zombie's PCB has to be
   // ended by the server, see end().
-  connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection) && connection._listener._first && length! < Max.AT_ONCE
-    && !connection._zombies.length && (!!held.length || !parked.length) && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+  connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection)
+    && connection._listener._first && length! < Max.AT_ONCE && !connection._zombies.length && (!!held.length || !parked.length) && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection)]);
   if (!sendsNoContent) send(connection, pieces);
