@@ -1013,7 +1013,8 @@ function answer(connection: Connection, reply: Reply): void {
   // kept when no other PCB is to spare because of such ones, nor on the ports that are for WebSockets. One that has a zombie's PCB has to be
   // ended by the server, see end().
   connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection)
-    && connection._listener._first && length! < Max.AT_ONCE && !connection._zombies.length && (!!held.length || !parked.length) && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
+    && connection._listener._first && length! < Max.AT_ONCE && !connection._zombies.length && (!!held.length || !parked.length)
+    && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
     && ('' + connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection)]);
   if (!sendsNoContent) send(connection, pieces);
@@ -1027,7 +1028,9 @@ function answer(connection: Connection, reply: Reply): void {
 }
 
 /** RFC 9112, section 4; without a reason phrase, which nobody reads. */
-function headOf({ body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, { _keep, _mode }: Connection): string {
+function headOf(
+  { body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, { _keep, _mode }: Connection,
+): string {
   let head = 'HTTP/1.1 ' + status + ' ';
   let own = _mode & Mode.CHUNKED ? '\r\ntransfer-encoding: chunked' : '';
   if (!hasNoContent && length !== undefined) own = '\r\ncontent-length: ' + length;
