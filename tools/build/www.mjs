@@ -1,4 +1,4 @@
-// The files of examples/www, which the board has under /www; packs the script among them: node tools/www.mjs
+// The files of examples/www, which the board has under /www; packs the script among them: node tools/build/www.mjs
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
