@@ -118,8 +118,9 @@ const enum Ms {
   QUIET = 250,
   /** No client is drained longer than this. */
   DRAIN = 2000,
-  /** How long a client that takes nothing of what fills its send buffer keeps the next one waiting. */
+  /** How long a client that takes nothing of what fills its send buffer keeps the next one waiting; and one that takes it slowly. */
   FILLED = 2000,
+  TURN = 10000,
   /** What one pass of the loop may add to the time in which clients are heard. */
   PASS = 100,
 }
@@ -353,9 +354,10 @@ let releaseAt = 0;
 const parked: number[] = [];
 /** Never to be written to or closed, but for what end() does. */
 const zombies: number[] = [];
-/** The fd whose send buffer may be full, and until when it is waited for. */
+/** The fd whose send buffer may be full, until when it is waited for, and until when at most. */
 let fillingFd = -1;
 let fillingUntil = 0;
+let fillingEnd = 0;
 
 function remove<T>(list: T[], item: T): void {
   const index = list.indexOf(item);
@@ -711,7 +713,8 @@ const isEarly = (connection: Connection) => connections.filter(waits)[0] !== con
 
 /**
  * Writes until nothing is left (then true), or the send buffer is full: after 12 writes at most. Answers that fill it go out one after the
- * other, the next when the client has ended, and so has all of it: two full ones do not fit into the board's C heap.
+ * other, the next when the client has ended, and so has all of it, or takes too long: two full ones do not fit into the board's C heap. (Those
+ * of streams, and of many short answers that nobody reads, may: nothing tells what a client has acknowledged.)
  */
 function flush(connection: Connection): boolean {
   const fd = connection._fd;
@@ -724,6 +727,7 @@ function flush(connection: Connection): boolean {
       }
       connection._mode = Mode.FILLS;
       fillingFd = fd;
+      fillingEnd = now + Ms.TURN;
     }
     fill(connection);
     dev.write(fd, connection._out);
@@ -731,7 +735,7 @@ function flush(connection: Connection): boolean {
     connection._unsent -= connection._out.length;
     connection._out = '';
     restartTimeout(connection);
-    if (connection._mode & Mode.FILLS && fd === fillingFd) fillingUntil = now + Ms.FILLED;
+    if (connection._mode & Mode.FILLS && fd === fillingFd) fillingUntil = Math.min(now + Ms.FILLED, fillingEnd);
   }
   return true;
 }

@@ -458,9 +458,11 @@ function stepHandler(ws: WebSocket): void {
     const work = result && result.then ? _stepsOf(result) : result;
     connection._headers = null!; // an idle socket takes less memory so
     if (_isIterator(work)) ws._work = work;
-  } else if (ws._work && _stepOf(ws._work).done) {
-    ws._work = undefined;
-    close(ws, Code.NORMAL);
+  } else if (ws._work) {
+    const work = ws._work;
+    ws._work = undefined; // if it throws, that was all of it; and it may close the server, which steps it
+    if (_stepOf(work).done) close(ws, Code.NORMAL);
+    else ws._work = work;
   }
 }
 

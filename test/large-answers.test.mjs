@@ -105,6 +105,26 @@ for (const firmware of FIRMWARES) {
       board.check();
     });
 
+    test('behind one that takes a little now and then a large answer waits for 10 s', () => {
+      const board = setUp(firmware);
+      const slow = board.connect({ port: 80, delay: 0.5, window: 1100 });
+      slow.pause();
+      slow.send(get('/text'));
+      board.run(500);
+      const client = ask(board, '/text');
+      const since = board.now;
+      while (bodyOf(client) !== KINDS.text && board.now < since + 30000) {
+        board.run(1500);
+        slow.resume();
+        board.run(3);
+        slow.pause();
+      }
+      const wait = board.now - since;
+      assert.ok(wait > 8000 && wait < 12000, `${wait} ms`);
+      assert.ok(slow.text.length > 5000 && !slow.ended, 'it goes on meanwhile');
+      board.check();
+    });
+
     test('a stream goes on beside a large answer, and a large answer beside a stream', () => {
       const board = setUp(firmware);
       const stream = ask(board, '/stream');

@@ -345,6 +345,22 @@ for (const firmware of FIRMWARES) {
       }
     });
 
+    test('a handler that closes its server while it is stepped is not stepped again: 1006, and nothing is printed', () => {
+      const codes = [];
+      const { board, server } = serveWebSocket({ firmware, handler: function* (path, headers, ws) {
+        ws.onclose = (code) => codes.push(code);
+        yield* ws.recv();
+        server.close();
+        yield;
+      } });
+      const peer = openPeer(board);
+      peer.text('a');
+      board.run(100);
+      assert.deepEqual(codes, [1006]);
+      assert.deepEqual(board.console, []);
+      board.check();
+    });
+
     test('an async generator is no handler: 1011, and a line that says why', async () => {
       const { board } = serveWebSocket({ firmware, handler: async function* () { yield 1; } });
       const peer = openPeer(board).polite();
