@@ -45,12 +45,12 @@ export default defineConfig([
   },
   {
     // A type test reads a property to see whether one may.
-    files: ['test/types/**'],
+    files: ['test/package/types/**'],
     rules: { '@typescript-eslint/no-unused-expressions': 'off' },
   },
   {
     // These files are put together to one program: only that has every name, and a use for each.
-    files: ['test/ways/loader.js', 'tools/bench/*.js'],
+    files: ['test/package/ways/loader.js', 'tools/bench/*.js'],
     rules: { 'no-undef': 'off', 'no-unused-vars': 'off' },
   },
   {

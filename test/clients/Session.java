@@ -1,4 +1,4 @@
-// What test/real-clients.test.mjs has Java's HttpClient do: Session.java WHAT URL AGENT. Prints a list of what came.
+// What test/clients/real-clients.test.mjs has Java's HttpClient do: Session.java WHAT URL AGENT. Prints a list of what came.
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;

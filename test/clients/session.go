@@ -1,4 +1,4 @@
-// What test/real-clients.test.mjs has Go's net/http do: session WHAT URL AGENT. Prints a list of what came.
+// What test/clients/real-clients.test.mjs has Go's net/http do: session WHAT URL AGENT. Prints a list of what came.
 package main
 
 import (

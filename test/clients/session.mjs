@@ -1,4 +1,4 @@
-// What test/real-clients.test.mjs has Node.js do: session.mjs LIBRARY WHAT URL AGENT; LIBRARY is fetch, or agent for http.Agent. Prints a
+// What test/clients/real-clients.test.mjs has Node.js do: session.mjs LIBRARY WHAT URL AGENT; LIBRARY is fetch, or agent for http.Agent. Prints a
 // list of what came.
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-# What test/real-clients.test.mjs has Python's libraries do: session.py LIBRARY WHAT URL AGENT. Prints a list of what came.
+# What test/clients/real-clients.test.mjs has Python's libraries do: session.py LIBRARY WHAT URL AGENT. Prints a list of what came.
 import asyncio
 import importlib
 import json

@@ -1,29 +1,33 @@
 // The last lines of npm test: how many tests ran against what, how many failed, and which were skipped, and why. A reporter of node:test.
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 
-/** What a test file talks to, by its name; the others talk to the model of the board. */
-const AGAINST = [
-  [/^(browser|websocket-browser|examples|examples-websocket|recipes)\./, 'Chromium'],
-  [/^curl\./, 'curl'],
-  [/^real-clients\./, 'requests, aiohttp, httpx, Go, Java, ab'],
-  [/^websocket-client\./, 'the ws client'],
-  [/^es5\./, 'duktape and mujs'],
-  [/^bench\./, 'the figures'],
-  [/^flash\./, 'the Kaluma CLI'],
-];
-const against = (file) => AGAINST.find(([pattern]) => pattern.test(file))?.[1] ?? 'the model of the board';
+/** What the tests of a file or of a folder talk to. */
+const AGAINST = {
+  'curl.test.mjs': 'curl',
+  'real-clients.test.mjs': 'requests, aiohttp, httpx, Go, Java, ab',
+  'websocket-client.test.mjs': 'the ws client',
+  'es5.test.mjs': 'duktape and mujs',
+  'bench.test.mjs': 'the figures',
+  'flash.test.mjs': 'the Kaluma CLI',
+  browsers: 'Chromium',
+  model: 'the model of the board itself',
+  package: 'the package and its pages',
+  tools: 'the tools',
+  unit: 'the model of the board',
+};
+const against = (file) => AGAINST[basename(file)] ?? AGAINST[basename(dirname(file))] ?? 'anything else';
 
 export default async function* summary(events) {
   const counts = new Map();
   const skipped = new Map();
   for await (const { type, data } of events) {
     if ((type !== 'test:pass' && type !== 'test:fail') || !data.file) continue;
-    const name = basename(data.file);
-    const why = data.skip && `${name}: ${data.skip}`; // of a suite, too
+    const why = data.skip && `${basename(data.file)}: ${data.skip}`; // of a suite, too
     if (why) skipped.set(why, (skipped.get(why) ?? 0) + 1);
     if (why || data.details?.type === 'suite') continue;
-    const count = counts.get(against(name)) ?? { passed: 0, failed: 0 };
-    counts.set(against(name), count);
+    const target = against(data.file);
+    const count = counts.get(target) ?? { passed: 0, failed: 0 };
+    counts.set(target, count);
     if (type === 'test:pass') count.passed++;
     else count.failed++;
   }
