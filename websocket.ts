@@ -5,10 +5,11 @@
  */
 import { Connection, Handler, RequestHeaders, Response, Route, Server, ServerOptions, _seam } from './ehttpserver';
 
+const core = _seam; // its name is shorter than that of a module's export
 const {
   _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _listOf, _log, _NO_BYTES, _piecesOf, _pull,
   _restartTimeout, _send, _sizeOf, _stepOf, _stepsOf, _utf8Bytes,
-} = _seam;
+} = core;
 
 // ---------------------------------------------------------------------------------------------------------- contract
 
@@ -82,7 +83,7 @@ type Limits = Required<WebSocketOptions>;
 // ----------------------------------------------------------------------------------------------------------- numbers
 
 const enum Max {
-  /** Bytes of a message in fragments for which there is room at first. */
+  /** Bytes of a message that its handler gets in the step that reads it; of one in fragments there is room for so many at first. */
   SHORT = 2048,
   /** Blocks of input that are unmasked at a step, each of a segment at most: with one, a segment at each pass would be too much. */
   BLOCKS = 2,
@@ -95,7 +96,6 @@ const enum Max {
 const enum Code { NORMAL = 1000, PROTOCOL = 1002, NONE = 1005, LOST = 1006, BAD_DATA = 1007, TOO_BIG = 1009, FAILED = 1011 }
 
 const WAIT = { done: false } as IteratorResult<undefined, any>;
-const ITERATOR = typeof Symbol === 'function' ? Symbol.iterator : '@@iterator' as any; // ES5 has no symbols
 
 /** The limits of a socket's server. */
 const limitsOf = (ws: WebSocket) => ws._connection._server._limits as Limits;
@@ -108,7 +108,7 @@ function steps<T>(value: () => T | undefined): Steps<T> {
       return result === undefined ? WAIT : { done: true, value: result };
     },
   };
-  iterator[ITERATOR] = () => iterator;
+  iterator[Symbol.iterator] = () => iterator;
   return iterator;
 }
 
@@ -128,7 +128,7 @@ const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
   _headers.upgrade && _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
 
 /** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
-function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) => unknown): Response {
+function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) => unknown): Response | Steps<Response> {
   if (request._headers['sec-websocket-version'] !== '13') return upgradeRequired();
   const { origins, protocols } = server._limits as Limits;
   const [first] = server._listeners;
@@ -141,12 +141,15 @@ function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) =
     // Stock firmware: pages come from this port, which hears one client at a time.
     return _failure(421, undefined, server._listeners.slice(1).map((listener) => listener._port).join(', '));
   }
-  answer['sec-websocket-accept'] = acceptKey(key);
-  const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
-  if (protocol) answer['sec-websocket-protocol'] = protocol;
-  const response = new Response('', 101, '', answer);
-  response._stage = new WebSocket(request, handler);
-  return response;
+  request._drainUntil = 1; // it stays the reader
+  return steps(() => { // SHA-1 is work for a step of its own
+    const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
+    answer['sec-websocket-accept'] = acceptKey(key);
+    if (protocol) answer['sec-websocket-protocol'] = protocol;
+    const response = new Response('', 101, '', answer);
+    response._stage = new WebSocket(request, handler);
+    return response;
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------------ socket
@@ -250,7 +253,7 @@ export class WebSocket {
     if (_whole || _length) this._frame = { fin: _whole, opcode: _type, payload: _connection._body.subarray(0, _length) };
     this._byFrame = true;
     this._whole = false;
-    this._type = this._length = 0;
+    this._type = this._length = this._utf8 = 0;
     return steps(() => {
       const frame = this._frame;
       if (frame) {
@@ -302,7 +305,7 @@ export class WebSocket {
    * @throws Error when the reason is longer, or the code is none that may be sent: RFC 6455, section 7.4
    */
   sendClose(code?: number, reason?: string): Steps<true> {
-    if (code && !isCloseCode(code)) throw new Error('Bad close code');
+    if (code && !isCloseCode(code)) throw Error('Bad close code');
     close(this, code || Code.NORMAL, reason);
     return steps(() => true);
   }
@@ -318,7 +321,7 @@ defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = 
 /** Takes in what has come of a frame: RFC 6455, section 5. Data waits for the program to take what came before. */
 function read(ws: WebSocket): void {
   const connection = ws._connection;
-  if (ws._whole && ws.onmessage) ws.onmessage(take(ws)); // it was set late
+  if (ws._whole && ws.onmessage) return ws.onmessage(take(ws)); // a long message is work for a step of its own
   _pull(connection);
   const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
   if (ws._frame || (ws._whole && isData) || (!ws._target && !readFrameHead(ws))) return;
@@ -330,7 +333,13 @@ function read(ws: WebSocket): void {
     const isAscii = unmask(ws, bytes, payload);
     ws._got += bytes.length;
     _consume(connection, bytes.length);
-    if (ws._type === Opcode.TEXT && !(ws._first & 8) && (ws._utf8 || !isAscii)) ws._utf8 = _checkUtf8(payload, ws._utf8);
+    if (ws._first & 8) continue;
+    const end = ws._length + ws._got;
+    if (ws._type === Opcode.TEXT && (!isAscii || ws._utf8 < end - bytes.length)) {
+      ws._utf8 = _checkUtf8(connection._body, ws._utf8, end);
+      break;
+    }
+    ws._utf8 = end;
   }
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
   else if (ws._got === target.length) endFrame(ws, target);
@@ -419,8 +428,8 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
 function endData(ws: WebSocket, length: number): void {
   ws._length += length;
   if (ws._first < 128) return;
-  if (ws._utf8) close(ws, Code.BAD_DATA); // it ends within a character
-  else if (ws.onmessage) ws.onmessage(take(ws));
+  if (ws._utf8 < ws._length) close(ws, Code.BAD_DATA); // it ends within a character
+  else if (ws.onmessage && ws._length <= Max.SHORT) ws.onmessage(take(ws));
   else ws._whole = true;
 }
 
@@ -431,7 +440,7 @@ function take(ws: WebSocket): string | Uint8Array {
   const bytes = ws._length < _body.length ? new Uint8Array(_body.subarray(0, ws._length)) : _body;
   const message = ws._type === Opcode.TEXT ? new TextDecoder().decode(bytes) : bytes;
   ws._connection._body = _NO_BYTES;
-  ws._type = ws._length = 0;
+  ws._type = ws._length = ws._utf8 = 0;
   ws._whole = false;
   return message;
 }
@@ -475,7 +484,7 @@ function queue(ws: WebSocket, opcode: number, payload: string | Uint8Array): Ste
   const length = _sizeOf(pieces);
   const head = length > 65535 ? [0, 127, 0, 0, 0, 0, length >> 24, length >> 16, length >> 8, length]
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
-  if (opcode > 7 && length > Max.CONTROL) throw new Error('More than 125 bytes');
+  if (opcode > 7 && length > Max.CONTROL) throw Error('More than 125 bytes');
   head[0] = 128 | opcode;
   if (!ws.closed && ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) connection._deadline = 0;
   if (!ws.closed && connection._deadline) { // 0: it is dropped
@@ -513,7 +522,7 @@ function receiveClose(ws: WebSocket, payload: Uint8Array): void {
   const code = length ? payload[0] << 8 | payload[1] : Code.NONE;
   if (length === 1 || (length && !isCloseCode(code))) {
     close(ws, Code.PROTOCOL);
-  } else if (_checkUtf8(payload.subarray(2), 0)) {
+  } else if (_checkUtf8(payload, 2, length) < length) {
     close(ws, Code.BAD_DATA);
   } else {
     queue(ws, Opcode.CLOSE, payload.subarray(0, 2));
@@ -563,7 +572,7 @@ export interface WebSocketServer extends Server {
 export const WebSocketServer = function (this: any, options?: WebSocketOptions) {
   // Not Server.call(this, ...): where the source is compiled to native classes, a class cannot be called.
   const { _limits } = new (Server as any)(options, { sockets: 3, maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] });
-  if ([0, 1, 2, 3, 4].indexOf(_limits.sockets) < 0) throw new Error('sockets: 0 to 4');
+  if ([0, 1, 2, 3, 4].indexOf(_limits.sockets) < 0) throw Error('sockets: 0 to 4');
   this._limits = _limits;
   this._listeners = [];
 } as any as new (options?: WebSocketOptions) => WebSocketServer;
@@ -590,28 +599,31 @@ proto._find = function (this: Server, connection: Connection): Route | Response 
 
 // ------------------------------------------------------------------------------------------------------------ SHA-1
 
-const rotate = (word: number, bits: number) => word << bits | word >>> 32 - bits;
-
 /** sec-websocket-accept: base64 of the SHA-1 (FIPS 180-4) of the key and RFC 6455's text, 60 bytes, thus two blocks of 16 words. */
 function acceptKey(key: string): string {
   const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80';
-  const words = new Int32Array(32);
   const w = new Int32Array(80);
   const hash = [0x67452301, 0xEFCDAB89, ~0x67452301, ~0xEFCDAB89, 0xC3D2E1F0];
   const bytes = new Uint8Array(20);
-  for (let i = 0; i < 64; i++) words[i >> 2] |= text.charCodeAt(i) << 24 - i % 4 * 8;
-  words[31] = 480; // bits
-  for (let block = 0; block < 32; block += 16) {
+  for (let block = 0; block < 128; block += 64) {
     let [a, b, c, d, e] = hash;
     for (let i = 0; i < 80; i++) {
-      w[i] = i < 16 ? words[block + i] : rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-      const next = (i < 20 ? (b & c | ~b & d) + 0x5A827999 : i < 40 ? (b ^ c ^ d) + 0x6ED9EBA1
-        : i < 60 ? (b & c | b & d | c & d) + 0x8F1BBCDC : (b ^ c ^ d) + 0xCA62C1D6) + rotate(a, 5) + e + w[i] | 0;
+      let word = 0;
+      if (i > 15) {
+        word = w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16];
+        word = word << 1 | word >>> 31;
+      } else {
+        for (let at = 0; at < 4; at++) word = word << 8 | text.charCodeAt(block + i * 4 + at); // behind the text NaN, which is 0
+        if (block && i > 14) word = 480; // bits
+      }
+      w[i] = word;
+      word += (i < 20 ? (b & c | ~b & d) + 0x5A827999 : i < 40 ? (b ^ c ^ d) + 0x6ED9EBA1
+        : i < 60 ? (b & c | b & d | c & d) + 0x8F1BBCDC : (b ^ c ^ d) + 0xCA62C1D6) + (a << 5 | a >>> 27) + e | 0;
       e = d;
       d = c;
-      c = rotate(b, 30);
+      c = b << 30 | b >>> 2;
       b = a;
-      a = next;
+      a = word;
     }
     [a, b, c, d, e].forEach((word, i) => { hash[i] = hash[i] + word | 0; });
   }

@@ -1,16 +1,12 @@
 /**
- * ehttpserver: a non-blocking HTTP/1.1 server for Kaluma on the Raspberry Pi Pico W, exposed as a generator.
- * The file reads top to bottom in the order in which data flows; a section calls a later one only to hand on what flows.
+ * ehttpserver: a non-blocking HTTP/1.1 server for Kaluma on the Raspberry Pi Pico W.
  *
- * Words of the board's network:
- *   fd       the driver's number of a socket; it has 16
- *   PCB      lwIP's record of a connection; it has five
- *   reader   the one client of a port that may send, where the driver does not say whose bytes it hands over
- *   sealed   a connection whose client can receive its answer, but not send any more
- *   held     a PCB that a socket of ours has, so that no client gets it; released when one may come in
- *   parked   an fd that is kept out of use, as a late FIN would close whoever has it by then
- *   zombie   an fd whose client has reset the connection, which the driver does not notice
- *   kept     a connection that stays for its client's next request (keep-alive)
+ *     const server = new Server();
+ *     server.route('/hello/(.*)', 'GET', (path, query, headers, body, match) => 'Hello ' + match[1]);
+ *     server.listen(80);
+ *
+ * A handler returns text, bytes, an object (sent as JSON), a {@link Response} or a {@link FileResponse}. A handler that takes its time is a
+ * generator or an async function, and blocks nobody. The server is an iterator, too: {@link run} steps it beside the program's own generators.
  */
 /** Request headers: lower-case names; repeated ones joined with ", ". It has no prototype: every name is just a name. */
 export type RequestHeaders = {

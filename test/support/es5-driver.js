@@ -10,7 +10,8 @@ if (typeof Uint8Array === 'undefined') {
     var length = typeof source === 'number' ? source : source.length;
     for (var i = 0; i < length; i++) this[i] = typeof source === 'number' ? 0 : source[i];
     this.length = length;
-    this.buffer = { byteLength: length };
+    this.byteOffset = 0;
+    this.buffer = { byteLength: length, bytes: this };
   };
   Uint8Array.prototype.set = function (from, at) {
     for (var i = 0; i < from.length; i++) this[(at || 0) + i] = from[i] & 255;
@@ -19,6 +20,8 @@ if (typeof Uint8Array === 'undefined') {
   Uint8Array.prototype.subarray = function (start, end) {
     var whole = this;
     var part = new Uint8Array(0);
+    part.byteOffset = whole.byteOffset + start;
+    part.buffer = whole.buffer;
     part.length = Math.max(0, (end === undefined ? this.length : Math.min(end, this.length)) - start);
     var show = function (i) {
       Object.defineProperty(part, i, {
@@ -29,6 +32,7 @@ if (typeof Uint8Array === 'undefined') {
     for (var i = 0; i < part.length; i++) show(i);
     return part;
   };
+  this.Symbol = { iterator: '@@iterator' };
   // Words over the same bytes, the lowest byte first.
   this.Int32Array = function (length) {
     var bytes = new Uint8Array(4 * length);
@@ -43,6 +47,22 @@ if (typeof Uint8Array === 'undefined') {
     this.length = length;
     this.buffer = { bytes: bytes };
   };
+  // Bytes that have a sign; and numbers cut off below 0 and above 255.
+  this.Int8Array = function (buffer, at, length) {
+    for (var i = 0; i < length; i++) this[i] = buffer.bytes[at + i] << 24 >> 24;
+    this.length = length;
+  };
+  this.Uint8ClampedArray = function (numbers) {
+    var bytes = new Uint8Array(numbers.length);
+    for (var i = 0; i < bytes.length; i++) bytes[i] = Math.max(0, Math.min(255, numbers[i]));
+    this.buffer = { bytes: bytes };
+  };
+  this.escape = function (text) {
+    return text.replace(/[^\w@*+\-./]/g, function (character) { return '%' + character.charCodeAt(0).toString(16); });
+  };
+  this.unescape = function (text) {
+    return text.replace(/%([0-9a-f]{2})/gi, function (all, hex) { return String.fromCharCode(parseInt(hex, 16)); });
+  };
 }
 var bytesOf = function (binary) {
   var bytes = new Uint8Array(binary.length);
@@ -55,9 +75,17 @@ TextEncoder.prototype.encode = function (text) {
 };
 this.TextDecoder = function () {};
 TextDecoder.prototype.decode = function (bytes) {
+  var text = '';
   var escaped = '';
-  for (var i = 0; i < bytes.length; i++) escaped += (bytes[i] < 16 ? '%0' : '%') + bytes[i].toString(16);
-  return decodeURIComponent(escaped);
+  for (var i = 0; i < bytes.length; i++) {
+    if (bytes[i] > 127) {
+      escaped += '%' + bytes[i].toString(16);
+    } else { // not as an escape: mujs leaves "%00"
+      text += decodeURIComponent(escaped) + String.fromCharCode(bytes[i]);
+      escaped = '';
+    }
+  }
+  return text + decodeURIComponent(escaped);
 };
 this.btoa = function (bytes) {
   var base64 = '';

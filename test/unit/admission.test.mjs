@@ -118,6 +118,20 @@ describe('a newcomer while there is a reader (reserve leaves it a PCB)', () => {
     board.check();
   });
 
+  test('is told so in whichever pass it comes, also when that has done all the work of a step', () => {
+    const long = Array.from({ length: 12 }, (_, n) => `x-${n}: ${'x'.repeat(60)}\r\n`).join('');
+    const told = Array.from({ length: 12 }, (_, ms) => {
+      const board = withReserve();
+      const reader = connected(board);
+      board.run(50 + ms / 4);
+      const next = board.connect({ port: 80, delay: 0.2 });
+      reader.send(get('/n/reader', BROWSER + long));
+      board.runUntil(() => next.ended, 300);
+      return next.text;
+    });
+    assert.deepEqual(new Set(told), new Set([TURNED_AWAY]));
+  });
+
   test('is ended, and what it sends reaches nobody', () => {
     const board = withReserve();
     const reader = connected(board);

@@ -137,6 +137,20 @@ for (const firmware of FIRMWARES) {
       board.check();
     });
 
+    test('who had a large answer holds up nobody when its number serves another client, which leaves its connection half open', () => {
+      const board = setUp(firmware);
+      const first = ask(board, '/file');
+      board.runUntil(() => first.ended, 9000);
+      board.run(100);
+      const second = board.connect({ port: 80, delay: 0.5, autoClose: false });
+      second.send(get('/'));
+      board.runUntil(() => second.ended, 9000);
+      assert.equal(bodyOf(second), 'hello');
+      const wait = waitOf(board, '/file', KINDS.file);
+      assert.ok(wait < 1200, `${wait} ms`);
+      board.check();
+    });
+
     test('who leaves in the midst of a large answer holds up nobody', () => {
       for (const leave of ['end', 'reset']) {
         const board = setUp(firmware);

@@ -63,6 +63,13 @@ worst['head: 50 headers of blanks'] = function () {
   return conversation('stock', ['GET / HTTP/1.1\r\nhost:\r\n' + headers(49, 4080, '', ' ') + '\r\n']);
 };
 worst['head: a line of 2,048 with escapes'] = function () { return conversation('stock', [LINE + 'host:\r\n\r\n']); };
+worst['head: a line of 4,080 without a colon'] = function () {
+  return conversation('stock', ['GET / HTTP/1.1\r\nhost:\r\n' + repeat('a', 4080) + '\r\n\r\n']);
+};
+worst['head: a value of 4,080 with a bad end'] = function () {
+  return conversation('stock', ['GET / HTTP/1.1\r\nhost:\r\na:' + repeat(' \t', 2040) + '\x01\r\n\r\n']);
+};
+worst['head: a method of 2,048'] = function () { return conversation('stock', [repeat('A', 2048) + '\r\nhost:\r\n\r\n']); };
 worst['head: the most, then byte by byte'] = function () {
   var head = LINE + 'host:\r\n' + headers(49, 4080) + '\r\n';
   return conversation('stock', [head.slice(0, -20), '', '', '', '', '', ''].concat(cut(head.slice(-20), 1)));

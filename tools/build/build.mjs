@@ -119,6 +119,7 @@ export const BUNDLING = {
   platform: 'neutral',
   mainFields: ['main'],
   target: 'es2017', // what Kaluma runs natively
+  supported: { bigint: true }, // so is 1n
   external: KALUMA_MODULES,
   plugins: [shippedLibrary],
   logLevel: 'warning',
