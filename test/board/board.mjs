@@ -4,7 +4,7 @@
 //   netdev.mjs     the network driver, `__netdev`: sockets are numbers, and callbacks are properties of objects
 //   lwip.mjs       TCP: five PCBs, their states, the send buffer
 //   net-memory.mjs packets on a virtual clock (each end is an Endpoint), or
-//   net-node.mjs   real sockets on 127.0.0.1
+//   net-node.mjs   real sockets on 127.0.0.1; exchange.mjs follows the HTTP on them
 // and across them rules.mjs (what a program must not do), heap.mjs (what input costs) and places.mjs (where it lies).
 import { RealClock, VirtualClock } from './clock.mjs';
 import { EventEmitter } from './events.mjs';

@@ -3,18 +3,22 @@
 //
 // One thing cannot be had on plain sockets: the kernel accepts a connection before the board does. A client whose SYN the board
 // drops believes that it is connected, and puts a request on that connection instead of another one. Where this matters (browsers
-// on stock firmware) a proxy has to stand between, which tells the client only when the board has accepted: see `connected()`.
+// on stock firmware) a proxy has to stand between, which tells the client only when the board has accepted: see `connected()`. Where there can
+// be none, as under `npm start`, the network does in the client's place what the client would do on the air: see `playClients()`.
 //
 // The first port that the program listens on is a real port that was asked for, or any; the ports behind it are those behind that one. So a
 // page that was found at a port reaches the next ones as on the air: at the port that it was found at, and one, two or three more.
 import { once } from 'node:events';
 import net from 'node:net';
+import { Exchange, requestIn } from './exchange.mjs';
 import { LISTENERS, MSS, WINDOW } from './lwip.mjs';
 import { seededRandom } from './random.mjs';
 
 const HOST = '127.0.0.1';
 /** A client repeats its SYN so many ms after the first. */
 const SYN_RETRIES = [1000, 3000, 7000];
+/** Linux goes on for some time. */
+const PATIENT_RETRIES = [...SYN_RETRIES, 15000, 31000, 63000];
 /** Bytes that may wait for the network phase; beyond it the kernel keeps them, and the client is slowed down. */
 const INBOX_LIMIT = 65536;
 /** What a lost packet costs: most losses are repaired by fast retransmission, some wait for a timeout. */
@@ -64,16 +68,26 @@ class NodeWire {
     this.lastDueIn = 0;
     /** What goes out after the link's delay, in order. */
     this.outbox = [];
-    /** When the SYN came, and how often it was repeated. */
-    this.arrivedAt = network.now;
-    this.synTries = 0;
-    this.nextSyn = network.now;
+    /** What waits for a PCB, where that is a request. @type {ReturnType<typeof requestIn>} */
+    this.request = undefined;
+    this.beginConnecting();
 
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.dataArrived(chunk));
     socket.on('end', () => this.endArrived());
     socket.on('error', () => this.errorArrived());
     socket.on('close', () => network.forget(this));
+  }
+
+  /** The client's SYN leaves. */
+  beginConnecting() {
+    this.exchange = new Exchange();
+    /** When the answer became whole that its client has got on the connection. */
+    this.keptSince = 0;
+    /** When the SYN came, and how often it was repeated. */
+    this.arrivedAt = this.network.now;
+    this.synTries = 0;
+    this.nextSyn = this.arrivedAt;
   }
 
   // ---- from the kernel
@@ -88,15 +102,18 @@ class NodeWire {
 
   dataArrived(chunk) {
     if (this.dropped) return resetSocket(this.socket);
+    if (this.nextSyn === Infinity) this.beginConnecting();
     for (let i = 0; i < chunk.length; i += MSS) this.put({ data: Uint8Array.from(chunk.subarray(i, i + MSS)) });
     this.inboxBytes += chunk.length;
     if (this.inboxBytes > INBOX_LIMIT) this.socket.pause();
+    if (!this.pcb) this.request = requestIn(this.inbox.map(({ data }) => data ?? []));
   }
 
   endArrived() {
     if (this.dropped) return this.socket.destroy();
     // A client that went away while its SYN was unanswered was never there.
     if (!this.pcb && this.inbox.length === 0) return this.socket.destroy();
+    this.request = undefined; // on the air it would not be sent any more
     this.put({ fin: true });
   }
 
@@ -112,6 +129,7 @@ class NodeWire {
     const { lwip } = this.network;
     if (event.data) this.processed(event.data.length);
     if (!this.alive || !this.pcb) return;
+    if (event.data) this.exchange.sent(event.data);
     if (event.reset) lwip.resetReceived(this.pcb);
     else lwip.input(this.pcb, event);
   }
@@ -129,6 +147,8 @@ class NodeWire {
 
   send(data, fin) {
     const bytes = Buffer.from(data);
+    this.exchange.received(bytes);
+    if (this.exchange.isKept) this.keptSince = this.network.now;
     this.later(() => {
       if (this.socket.destroyed) return;
       if (bytes.length > 0) this.socket.write(bytes, (error) => error || this.put({ acked: bytes.length }));
@@ -173,6 +193,36 @@ class NodeWire {
     // FIN of the peer was taken, or will be; until then the socket only waits to be ended.
     if (this.socket.readableEnded && this.socket.writableEnded) this.network.forget(this);
   }
+
+  // ---- in the place of its client, see playClients()
+
+  /** It waits for a PCB, and its client has sent something. */
+  get wants() {
+    return !this.pcb && !this.dropped && this.inbox.length > 0;
+  }
+
+  /** On the air that request would come on this connection, now or when it has been answered. */
+  staysFor({ boardPort, request }) {
+    const { pcb, exchange } = this;
+    return pcb?.state === 'ESTABLISHED' && !pcb.rxClosed && this.boardPort === boardPort && exchange.staysKept && exchange.agent === request.agent;
+  }
+
+  /** Its client has the whole answer to its last request by now, and nothing is under way: the next one may come. */
+  get isFree() {
+    const { pcb, exchange, network } = this;
+    const isQuiet = this.inbox.length === 0 && this.outbox.length === 0 && pcb.unacked === 0 && pcb.unsent.length === 0;
+    return exchange.isKept && isQuiet && network.now >= this.keptSince + 2 * network.link.delay;
+  }
+
+  /** Another wire's connection is this one's from here on. That one's client connects again when it sends something. */
+  takeOver(other) {
+    const { pcb, exchange } = other;
+    Object.assign(other, { pcb: null, alive: false, nextSyn: Infinity });
+    this.exchange = exchange;
+    this.network.adopt(this, pcb);
+    this.opened();
+    this.process(this.inbox.shift()); // at once: the board might end the connection before the next phase
+  }
 }
 
 export class NodeNetwork {
@@ -191,6 +241,7 @@ export class NodeNetwork {
     this.link = { delay: 0, loss: 0 };
     /** After the last one the client gives up: it is reset. */
     this.synRetries = SYN_RETRIES;
+    this.playsClients = false;
     /** @type {Set<NodeWire>} */
     this.wires = new Set();
     /** The first port that the program listened on. @type {number | undefined} */
@@ -343,6 +394,19 @@ export class NodeNetwork {
     this.wires.delete(wire);
   }
 
+  /**
+   * From now on the network does in the place of clients what they would do on the air, where they know that they are not connected yet:
+   * - A request that waits goes down the connection that the board keeps for the same client, when that is free.
+   * - If there is none, it is let in as soon as a PCB is free, as if its SYN came just then.
+   * - A client that has sent nothing is no hurry: its SYN is repeated as on the air.
+   * One thing is left out. On the air the SYN of a connection whose request went down another one is repeated all the same; when the board
+   * takes it, nothing comes on it, and after half a second the board ends it.
+   */
+  playClients() {
+    this.playsClients = true;
+    this.synRetries = PATIENT_RETRIES;
+  }
+
   // ---- the network phase
 
   phase() {
@@ -353,6 +417,7 @@ export class NodeNetwork {
       wire.process(event);
     }
     // After them: a FIN that came before a SYN has made room for it.
+    if (this.playsClients) this.letIn(now);
     for (const wire of this.wires) if (!wire.pcb && !wire.dropped && wire.nextSyn + this.link.delay <= now) this.syn(wire);
     this.lwip.timers();
   }
@@ -368,6 +433,20 @@ export class NodeNetwork {
       for (const event of wire.inbox.splice(0, count)) events.push({ wire, event });
     }
     return events.sort((a, b) => a.event.due - b.event.due || a.event.order - b.event.order);
+  }
+
+  /** Lets requests in that wait, those that came first before others. */
+  letIn(now) {
+    const wires = [...this.wires];
+    const waiting = wires.filter((wire) => wire.wants && wire.inbox[0].due <= now).sort((a, b) => a.inbox[0].order - b.inbox[0].order);
+    for (const wire of waiting) {
+      const kept = wire.request?.isWhole && wire.lastDueIn <= now ? wires.filter((other) => other.staysFor(wire)) : [];
+      const free = kept.find(({ isFree }) => isFree);
+      if (free) wire.takeOver(free);
+      else if (kept.length === 0 && this.lwip.free.length > 0) this.syn(wire);
+      else continue;
+      this.busy = true;
+    }
   }
 
   /** The SYN of a new connection, or its repetition. */

@@ -262,6 +262,123 @@ describe('on real sockets', () => {
   });
 });
 
+describe('in the place of clients', () => {
+  const request = (path, agent = 'Browser') => `GET ${path} HTTP/1.1\r\nhost: a\r\nuser-agent: ${agent}\r\n\r\n`;
+  const answer = (body, headers = '') => `HTTP/1.1 200 \r\ncontent-length: ${body.length}\r\n${headers}\r\n${body}`;
+
+  /** A board with one PCB, whose program answers requests with their path, or as it is told to. */
+  async function startAnswering(t, answerTo = (path) => answer(path)) {
+    const started = await start(t, { pcbs: 1 });
+    const { board, server } = started;
+    board.network.playClients();
+    const asked = [];
+    server.onRead = (text) => {
+      const [, path] = text.split(' ');
+      asked.push(path);
+      board.netdev.write(server.accepted.at(-1), answerTo(path));
+    };
+    return { ...started, asked };
+  }
+
+  test('a waiting request goes down the connection that the board keeps for the same client; each gets its own answer', async (t) => {
+    const { board, server, port, asked } = await startAnswering(t);
+    const [first, second, third] = [await connect(t, port), await connect(t, port), await connect(t, port)];
+    const before = board.now;
+    first.socket.write(request('/1'));
+    second.socket.write(request('/2'));
+    third.socket.write(request('/3'));
+    await board.until(() => third.text !== '' && second.text !== '');
+    first.socket.write(request('/4'));
+    await board.until(() => first.text.endsWith('/4'));
+    assert.ok(board.now - before < 900, `${board.now - before} ms`);
+    assert.deepEqual([first, second, third].map(({ text }) => text), [answer('/1') + answer('/4'), answer('/2'), answer('/3')]);
+    assert.equal(asked.length, 4);
+    assert.deepEqual(server.accepted.length, 1);
+    board.check();
+  });
+
+  test('a request with a body, too, when all of it has come', async (t) => {
+    const { board, server, port } = await startAnswering(t);
+    const [first, second] = [await connect(t, port), await connect(t, port)];
+    first.socket.write(request('/1'));
+    second.socket.write('POST /2 HTTP/1.1\r\nuser-agent: Browser\r\ncontent-length: 3\r\n\r\nab');
+    await board.until(() => first.text !== '');
+    await wait(50);
+    assert.equal(server.received.length, 1);
+    second.socket.write('c');
+    await board.until(() => second.text === answer('/2'));
+    await board.until(() => /abc$/.test(server.received.join('')));
+    assert.equal(server.accepted.length, 1);
+  });
+
+  for (const [what, answerTo, agent] of /** @type {const} */ ([
+    ['that the board keeps for another client', (path) => answer(path), 'Other'],
+    ['whose answer has not come', () => 'HTTP/1.1 200 \r\ncontent-length: 9\r\n\r\nshort', 'Browser'],
+    ['whose answer says that it ends', (path) => answer(path, 'connection: close\r\n'), 'Browser'],
+    ['whose answer ends with it', () => 'HTTP/1.1 200 \r\n\r\nbody', 'Browser'],
+    ['that became a WebSocket', () => 'HTTP/1.1 101 \r\nupgrade: websocket\r\n\r\n', 'Browser'],
+  ])) {
+    test(`it does not go down a connection ${what}, but is let in as soon as that has ended`, async (t) => {
+      const { board, server, port } = await startAnswering(t, answerTo);
+      const [first, second] = [await connect(t, port), await connect(t, port)];
+      first.socket.write(request('/1'));
+      await board.until(() => first.text !== '');
+      second.socket.write(request('/2', agent));
+      await wait(100);
+      assert.equal(server.received.length, 1);
+      const before = board.now;
+      first.socket.end();
+      await board.until(() => second.text !== '');
+      assert.ok(board.now - before < 500, `${board.now - before} ms`);
+      assert.equal(server.accepted.length, 2);
+    });
+  }
+
+  test('one that has sent nothing waits for its SYN, and lets a request in before it', async (t) => {
+    const { board, server, port } = await startAnswering(t);
+    const [held] = holdPcbs(board, 1);
+    const silent = await connect(t, port);
+    const before = board.now;
+    await wait(50);
+    board.netdev.close(held);
+    const client = await connect(t, port);
+    client.socket.write(request('/'));
+    await board.until(() => client.text !== '');
+    client.socket.end();
+    await board.until(() => board.vitals().pcbs === 0);
+    assert.ok(board.now - before < 900, `${board.now - before} ms`);
+    await board.until(() => server.accepted.length === 2);
+    assert.ok(board.now - before > 900, `${board.now - before} ms`);
+    silent.socket.destroy();
+  });
+
+  test('a request whose client has gone meanwhile is not sent down a connection that is kept', async (t) => {
+    const { board, server, port, asked } = await startAnswering(t, () => answer('12').slice(0, -1));
+    const [first, second] = [await connect(t, port), await connect(t, port)];
+    first.socket.write(request('/1'));
+    await board.until(() => first.text !== '');
+    second.socket.end(request('/2'));
+    await wait(50);
+    board.netdev.write(server.accepted[0], '2');
+    await board.until(() => first.text === answer('12'));
+    await wait(50);
+    assert.deepEqual(asked, ['/1']);
+    assert.deepEqual(server.closed, []);
+  });
+
+  test('it takes as long as the link does until the next request may come', async (t) => {
+    const { board, port } = await startAnswering(t);
+    board.setLink({ delay: 60 });
+    const [first, second] = [await connect(t, port), await connect(t, port)];
+    first.socket.write(request('/1'));
+    second.socket.write(request('/2'));
+    await board.until(() => first.text !== '');
+    const before = board.now;
+    await board.until(() => second.text !== '');
+    assert.ok(board.now - before > 110, `${board.now - before} ms`);
+  });
+});
+
 describe('real ports', () => {
   /** A board that runs, and listens on these ports. */
   async function listening(t, boardPorts, options) {

@@ -6,6 +6,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, parse } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import WebSocket from 'ws';
@@ -374,6 +375,19 @@ describe('npm start tells', () => {
     assert.equal(await program.stop(), 0);
   });
 
+  for (const retries of ['quick', 'real']) {
+    test(`that a browser's second request ${retries === 'quick' ? 'did not have to wait, as its first connection is kept,' : 'had to wait'} with ${retries} SYN retries`, async () => {
+      const { program, url } = await start('plain', ...retries === 'real' ? ['--syn-retries', 'real'] : []);
+      const sockets = [0, 1].map(() => net.connect(+new URL(url).port, '127.0.0.1').on('error', () => {}));
+      await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+      for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nhost: a\r\nuser-agent: Mozilla/5.0\r\n\r\n');
+      const [, waited] = await program.prints(/^GET.*\nGET.* ms(?: {2}waited (\d+\.\d) s)?$/m);
+      assert.equal(Number(waited ?? 0) > 0.5, retries === 'real', program.stdout);
+      for (const socket of sockets) socket.destroy();
+      assert.equal(await program.stop(), 0);
+    });
+  }
+
   for (const { retries, least, most } of [{ retries: 'quick', least: 1200, most: 2900 }, { retries: 'real', least: 3000, most: 20000 }]) {
     test(`that a client had to wait, with ${retries} SYN retries`, async () => {
       const { program, url } = await start('plain', ...retries === 'real' ? ['--syn-retries', 'real'] : []);
@@ -666,10 +680,10 @@ describe('the lines of npm start', () => {
     test(`are ${name} colours on a terminal`, { skip }, async () => {
       const env = { ...process.env, TERM: 'xterm-256color', ...noColor && { NO_COLOR: noColor } };
       if (!noColor) delete env.NO_COLOR;
-      delete env.CI; // Node believes that nobody sees colours there
+      for (const name of ['CI', 'FORCE_COLOR', 'NODE_DISABLE_COLORS', 'COLORTERM']) delete env[name]; // Node believes them, too
       const program = new Program(script, ['-qefc', `exec '${process.execPath}' '${START}' plain --port 0`, '/dev/null'], { env });
       started.push(program);
-      const [, url] = await program.prints(/Pico W: (http:\S+)/);
+      const [, url] = await program.prints(/Open (http:\S+)\s/); // it may be visited no sooner
       await ask(url);
       await program.prints(/GET {5}\/ .* 200.* ms/);
       await program.prints(/board /);
@@ -682,6 +696,18 @@ describe('the lines of npm start', () => {
 
 describe('npm start at Ctrl-C', () => {
   const endless = () => temporaryFile('endless.js', "console.log('begins'); setTimeout(() => { console.log('now'); for (;;); }, 10);");
+
+  /** How npm start ended, once its processes have: by so many ms after the signal. */
+  async function goneWithin(program, signal, milliseconds) {
+    program.child.kill(signal);
+    const timer = new AbortController();
+    const late = sleep(milliseconds, 'a process is left', { signal: timer.signal }).catch(() => {});
+    try {
+      return await Promise.race([program.ended, late]);
+    } finally {
+      timer.abort();
+    }
+  }
 
   test('ends by itself, with clients, streams and WebSockets: exit code 0, and the address is free again', async () => {
     const { program, url } = await start(served(`
@@ -735,6 +761,28 @@ describe('npm start at Ctrl-C', () => {
     await program.prints(/now/);
     assert.equal(await program.stop('SIGINT', 10000), 1);
     assert.equal(program.stderr, 'endless.js never gave control back to the board (an endless loop?): it was ended by force\n');
+  });
+
+  // All that prints has ended when its output is closed: the process of the board, too.
+  for (const [signal, how] of /** @type {[NodeJS.Signals, string | number][]} */ ([['SIGINT', 1], ['SIGTERM', 1], ['SIGKILL', 'SIGKILL'], ['SIGHUP', 'SIGHUP']])) {
+    test(`${signal} leaves no process behind that a program keeps busy`, { skip: process.platform === 'win32' }, async () => {
+      const program = new Program(process.execPath, [START, '--port', '0', temporaryFile('busy.js', "console.log('now'); while (true) {}")]);
+      started.push(program);
+      await program.prints(/now/);
+      assert.equal(await goneWithin(program, signal, 5000), how);
+    });
+  }
+
+  test('a process that stays although the board has ended is ended by force, and that is not the program\'s doing', async () => {
+    const program = new Program(process.execPath, [START, '--port', '0', temporaryFile('stays.js', `
+      const process = console.log.constructor('return process')();
+      process.on('exit', () => { for (;;); });
+      console.log('now');
+    `)]);
+    started.push(program);
+    await program.prints(/now/);
+    assert.equal(await goneWithin(program, 'SIGINT', 5000), 0);
+    assert.equal(program.stderr, '');
   });
 
   test('a second Ctrl-C ends it at once', async () => {

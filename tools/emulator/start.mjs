@@ -7,6 +7,7 @@ import * as esbuild from 'esbuild';
 import { buildProgram } from '../build/build.mjs';
 import { HEAP_SIZE, kilobytes, makeLines, portsLine } from './lines.mjs';
 import { framesOf, makeLocate } from './locate.mjs';
+import { reportMissing } from '../build/language.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from '../build/program.mjs';
 import { siteFiles } from '../build/www.mjs';
 
@@ -22,8 +23,8 @@ const NO_NETWORK = /\bWiFi is not connected\b/;
 const HEAP = { idle: 14100, perByte: 1.5 };
 /** Bytes of the board's file system. */
 const FILE_SYSTEM = 524288;
-/** A program that has not let go of the processor for so many ms after Ctrl-C never will. */
-const PATIENCE = 1500;
+/** A board that has not ended so many ms after Ctrl-C never will: its program keeps the processor. */
+const PATIENCE = 1000;
 /** The board's process is heard several times a second. So many looks, and ms between them, without that: its program keeps the processor. */
 const SILENCE = { looks: 9, every: 250 };
 /** npm passes on the signal that the terminal has sent here, too: within so many ms it is the same Ctrl-C. */
@@ -76,9 +77,12 @@ time, with delay() or a long loop, and nobody was served meanwhile.
 A board that has no room for a connection does not answer. On the air a browser
 then uses the connections that it has and tries again after 1, 3 and 7 seconds.
 On this computer it believes to be connected at once, puts a request on that
-connection, and waits for the board. So by default the board is asked again
-every 0.1 seconds: the page then takes a second, not three, which is closer to
-what it takes on the air; with --syn-retries real after 1, 3 and 7 seconds.
+connection, and waits for the board. So by default the emulator does what the
+browser cannot do: it sends a request that waits down the connection that the
+board has kept for the same browser; if there is none, it lets the request in as
+soon as there is room. A page then takes a little less than on the air. With
+--syn-retries real each connection waits until it is tried again, after 1, 3
+and 7 seconds, and a page takes longer than on the air.
 
 Analog input 30 of the board, the temperature of its processor, goes up and down
 a little; at input 26 somebody turns a potentiometer.
@@ -174,7 +178,7 @@ function introduction({ name, url, firmware, latency, loss, synRetries, takes })
 
 /** The process that the board is in, with a promise for its end. */
 function emulate(program, told) {
-  const child = fork(join(root, 'tools', 'emulator', 'emulate.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(join(root, 'tools', 'emulator', 'emulate.mjs'), [`${process.pid}`], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const exited = new Promise((done, failed) => {
     child.once('error', failed);
     child.once('exit', done);
@@ -188,6 +192,7 @@ function emulate(program, told) {
 class Ending {
   #child;
   #began = 0;
+  #stopped = false;
   #timer;
   /** The program did not let go of the processor. */
   forced = false;
@@ -205,7 +210,7 @@ class Ending {
     this.#began = performance.now();
     this.#child.send('stop', () => {}); // it may have gone by itself
     this.#timer = setTimeout(() => {
-      this.forced = true;
+      this.forced = !this.#stopped;
       this.#child.kill('SIGKILL');
     }, PATIENCE);
   }
@@ -218,8 +223,13 @@ class Ending {
     this.begin();
   }
 
-  /** The board has stopped: its process has nothing left to do. */
-  clean() {
+  /** The board has stopped: its process has nothing left to do. If it stays all the same, that is not the program's doing. */
+  stopped() {
+    this.#stopped = true;
+  }
+
+  /** The process has gone. */
+  done() {
     clearTimeout(this.#timer);
   }
 }
@@ -229,6 +239,7 @@ async function start({ example, ...options }) {
   const source = findSource(example);
   const { base, name } = parse(source);
   const program = await bundle(source, buildProgram);
+  reportMissing(program);
   const { code } = program;
   const locate = makeLocate(base, program);
   const hint = (about) => console.error(HINTS[about](base));
@@ -256,6 +267,7 @@ async function start({ example, ...options }) {
       console.error(`This would have hurt a real board: ${message}${framesOf(locate(stack))}`);
       if (NO_NETWORK.test(stack)) hint('network');
     },
+    empty: ({ kind, instead }) => console.error(`${/^E/.test(kind) ? 'An' : 'A'} ${kind} became JSON, which is {}: use ${instead}`),
     busy: (pass) => console.log(lines.busy(pass)),
     hint: ({ about }) => hint(about),
     address: ({ port }) => console.log(introduction({ name, url: `http://127.0.0.1:${port}/`, takes, ...options })),
@@ -267,20 +279,21 @@ async function start({ example, ...options }) {
       failure = new UserError(inUse || message + framesOf(locate(stack)) + mendable);
       ending.begin();
     },
-    ended: () => ending.clean(),
+    ended: () => ending.stopped(),
   };
   const tell = (message) => {
     if (message.type !== 'port') tellPorts(); // of all that were opened together: there are messages all the time
     told[message.type](message);
   };
-  const { child, exited } = emulate({ code, name: base, takes, options }, tell);
-  const ending = new Ending(child);
+  // Before there is a process that could stay behind.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => ending.signalled());
+  const { child, exited } = emulate({ ...program, name: base, takes, options }, tell);
+  const ending = new Ending(child);
   process.stdout.on('error', () => ending.begin()); // nobody reads it any more
 
   const status = await exited;
   silence.stop();
-  ending.clean();
+  ending.done();
   if (failure) throw failure;
   if (ending.forced) throw new UserError(`${base} never gave control back to the board (an endless loop?): it was ended by force`);
   if (!ending.begun) process.exitCode = status || 1; // it has said why
