@@ -31,15 +31,15 @@ async function chat(page, { browser, url }) {
 /** @type {Record<string, {height: number, scale?: number, seconds?: number, act?: (page: import('playwright-core').Page, more: any) => Promise<unknown>}>} */
 const PICTURES = {
   async: { height: 400, seconds: 3, act: (page) => press(page, 'Measure') },
-  blink: { height: 80, seconds: 3 },
+  blink: { height: 90, seconds: 3 },
   button: { height: 80, act: (page) => press(page, 'Switch the LED on') },
   chat: { height: 480, seconds: 1, act: chat },
   dashboard: { height: 712, seconds: 62, act: (page) => press(page, 'On') },
   events: { height: 470, seconds: 32 },
-  recipes: { height: 190 },
+  recipes: { height: 310 },
   settings: { height: 420, act: (page) => page.fill('[name=name]', 'Ada\'s board') },
   static: { height: 712, seconds: 2, scale: 0.5 },
-  thermometer: { height: 100, seconds: 2 },
+  thermometer: { height: 160, seconds: 2 },
   upload: {
     height: 380,
     act: async (page) => {

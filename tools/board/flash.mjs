@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { buildProgram } from '../build/build.mjs';
 import { findCli, findPort, flashWithCli, withTerminal } from './kaluma.mjs';
+import { reportMissing } from '../build/language.mjs';
 import { bundle, EXAMPLES, findSource, parseOptions, runTool, UserError } from '../build/program.mjs';
 import { buildSmallest } from '../build/shake.mjs';
 
@@ -34,7 +35,7 @@ async function flash({ example, port: asked, follow }) {
   const { name } = parse(source);
   const cli = findCli();
   const port = asked ?? await findPort(cli);
-  await bundle(source, buildProgram); // which says what is wrong with it
+  reportMissing(await bundle(source, buildProgram)); // which says what is wrong with it
   const program = await bundle(source, buildSmallest);
   const code = Buffer.from(program.code);
   const room = await withTerminal(cli, port, (terminal) => terminal.greet());

@@ -23,7 +23,8 @@ function lowerToModules() {
 const seamAsExports = (text) => text
   .replace(', _seam }', ' }')
   .replace(/^export var _seam = \{([^}]*)\};$/m, (all, members) => `export {${members.replace(/(\w+): (\w+)/g, '$2 as $1')}};`)
-  .replace(/^var (?:(\w+) = _seam\.\1(?:, |;$))+/m, (all) => `import { ${all.match(/\w+(?= =)/g).join(', ')} } from './ehttpserver';`);
+  .replace(/^var core = _seam;.*\n/m, '')
+  .replace(/^var (?:(\w+) = core\.\1(?:, |;$))+/m, (all) => `import { ${all.match(/\w+(?= =)/g).join(', ')} } from './ehttpserver';`);
 
 let lowered;
 /** The library's files as modules, made once, and what is to be done to them for all programs. */

@@ -1,12 +1,16 @@
 // The emulated board of npm start, in a process of its own: a program that never gives control back can be ended from outside.
-// It is told the program and the options once, then to stop; it tells what happens.
+// It is told the program and the options once, then to stop; it tells what happens. Its argument is the id of the process that started it.
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { holdings } from '../../test/board/holdings.mjs';
 import { Board } from '../../test/board/index.mjs';
 import { UNCAUGHT } from '../../test/board/rules.mjs';
 import { watchProgram } from './hints.mjs';
 import { HEAP_SIZE, kilobytes } from './lines.mjs';
+import { watchLoops } from './loops.mjs';
 import { watchTraffic } from './traffic.mjs';
+import { watchJson } from './replies.mjs';
 import { siteFiles } from '../build/www.mjs';
 
 /** Vitals are told when they have been the same for so many ms: a connection that comes and goes is in the line of its request. */
@@ -16,13 +20,13 @@ const HEAP = { every: 5000, step: 1024 };
 /** The states of PCBs that are connections. */
 const OPEN = ['SYN_SENT', 'SYN_RCVD', 'ESTABLISHED', 'CLOSE_WAIT'];
 const BOUND = 'BOUND';
+/** The head of an answer, as the server writes it. */
+const LENGTH = /^HTTP\/1\.1 \d{3} [^]*?\r\ncontent-length: (\d+)\r\n/;
 /** What a program loads that is not bundled with it. */
 const library = Object.fromEntries(['ehttpserver.js', 'websocket.js']
   .map((name) => [`/lib/${name}`, new Uint8Array(readFileSync(new URL(`../../dist/${name}`, import.meta.url)))]));
 /** What a program on the board believes to be the address of one of its ports. */
 const BOARD_URL = /\b(http|ws):\/\/127\.0\.0\.1(?::(\d+))?(?=\/)/g;
-/** What replaces the 1, 3 and 7 s of a SYN that the board drops, ms: every so often, for so long. See the text of --help. */
-const QUICK_SYN = { every: 100, during: 60000 };
 
 /** The board has some lines in each stack trace, which are not shown. */
 Error.stackTraceLimit = 30;
@@ -37,7 +41,14 @@ function tell(type, content = {}) {
 }
 
 async function delivered() {
-  while (onTheWay > 0) await new Promise((resolve) => setImmediate(resolve));
+  while (onTheWay > 0 && process.connected) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Begins to look whether the other process is still there; after this, whatever the program does. */
+async function watchStarter() {
+  const watchdog = new Worker(new URL('watchdog.mjs', import.meta.url), { workerData: { starter: +process.argv[2] } });
+  watchdog.unref();
+  await once(watchdog, 'message');
 }
 
 const stackOf = (error) => String(error?.stack ?? error);
@@ -65,7 +76,16 @@ function watchBoard(board, { idle, text }) {
   let heap = 0;
   let countedAt = 0;
   let violations = 0;
+  /** Bytes of an answer that may be too large, until the heap is counted with it. */
+  let large = 0;
 
+  const { netdev } = board;
+  const { write } = netdev;
+  netdev.write = (fd, data, ...more) => {
+    const [, length = 0] = LENGTH.exec(typeof data === 'string' ? data : Buffer.from(data ?? []).toString('latin1', 0, 2048)) ?? [];
+    if (+length > HEAP_SIZE / 2) large = +length;
+    return write(fd, data, ...more);
+  };
   /** Estimates the heap in use, once the program listens. Whether it has changed. */
   const countHeap = () => {
     const held = holdings(board);
@@ -75,7 +95,8 @@ function watchBoard(board, { idle, text }) {
     countedAt = board.now;
     if (Math.abs(bytes - heap) < HEAP.step) return false;
     if (bytes > HEAP_SIZE && heap <= HEAP_SIZE) {
-      tell('violation', { stack: '', message: `out of memory, which no program survives: it holds some ${kilobytes(bytes)} KB of JavaScript heap` });
+      const answer = large ? `, with an answer of ${kilobytes(large)} KB: use a FileResponse or a stream` : '';
+      tell('violation', { stack: '', message: `out of memory, which no program survives: it holds some ${kilobytes(bytes)} KB of JavaScript heap${answer}` });
     }
     heap = bytes;
     return true;
@@ -93,8 +114,10 @@ function watchBoard(board, { idle, text }) {
       since = board.now;
     }
     const settled = key !== told && board.now - since >= SETTLED;
-    if (!settled && board.now - countedAt < HEAP.every) return;
-    if (!countHeap() && !settled) return;
+    if (!settled && !large && board.now - countedAt < HEAP.every) return;
+    const changed = countHeap();
+    large = 0;
+    if (!changed && !settled) return;
     told = key;
     tell('vitals', { ...vitals, heap });
   };
@@ -132,14 +155,11 @@ function makeBoard({ firmware, port, latency, loss, synRetries, files }) {
   };
   connectInputs(board);
   board.setLink({ delay: latency, loss: loss / 100 });
-  if (synRetries === 'quick') {
-    const { every, during } = QUICK_SYN;
-    board.network.synRetries = Array.from({ length: during / every }, (_, i) => (i + 1) * every);
-  }
+  if (synRetries === 'quick') board.network.playClients(); // see the text of --help
   return board;
 }
 
-async function run({ code, name, takes, options }) {
+async function run({ code, map, folder, name, takes, options }) {
   const board = makeBoard(options);
   let stopping = false;
   watchTraffic(board, (event) => { if (!stopping) tell('traffic', { event }); });
@@ -159,6 +179,8 @@ async function run({ code, name, takes, options }) {
   process.on('unhandledRejection', (error) => tell('console', {
     level: 'error', text: `Uncaught (in promise) ${stackOf(error)}`,
   }));
+  await watchStarter(); // first: whoever reads the address may kill the starter at once
+  if (stopping) return;
   try {
     tell('address', { port: await board.network.reserve() });
   } catch (error) {
@@ -166,6 +188,8 @@ async function run({ code, name, takes, options }) {
     return stop();
   }
   watchProgram(board, tell);
+  watchJson(tell);
+  await watchLoops({ name, map, folder });
   await delivered(); // the program may never let go of the processor
   if (stopping) return;
   try {

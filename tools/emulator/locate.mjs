@@ -1,6 +1,6 @@
 // Stack traces of a program that was made one file: by its maker's own files and lines, without what calls it here.
-import { SourceMap } from 'node:module';
-import { relative, resolve } from 'node:path';
+import { relative } from 'node:path';
+import { makePlaces } from '../build/places.mjs';
 
 /** Lines of a stack trace that are the emulated board's, or Node's; not what inspect() writes after the last of them. */
 const OTHERS = /\n +at [^\n]*(?:file:\/\/|\bnode:)[^\n]*?(?=(?: \{)?(?:\n|$))/g;
@@ -11,12 +11,11 @@ const OTHERS = /\n +at [^\n]*(?:file:\/\/|\bnode:)[^\n]*?(?=(?: \{)?(?:\n|$))/g;
  * @param {{map: string, folder: string}} bundle its source map, and the folder to which the paths in that are relative
  */
 export function makeLocate(name, { map, folder }) {
-  const sourceMap = new SourceMap(JSON.parse(map));
+  const placeOf = makePlaces({ map, folder });
   const places = new RegExp(`(?<![\\w./\\\\-])${name.replace(/\W/g, '\\$&')}:(\\d+):(\\d+)`, 'g');
   return (text) => text.replace(OTHERS, '').replace(places, (place, line, column) => {
-    const entry = sourceMap.findEntry(line - 1, column - 1);
-    if (!('originalSource' in entry)) return place;
-    return `${relative(process.cwd(), resolve(folder, entry.originalSource))}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
+    const at = placeOf(+line, +column);
+    return at ? `${relative(process.cwd(), at.path)}:${at.line}:${at.column}` : place;
   });
 }
 
