@@ -20,7 +20,8 @@ class Site extends Server {
   @route('/')
   page() {
     const state = chip.getGpio(LED) ? 'on' : 'off';
-    const html = '<!DOCTYPE html><title>Blink</title><meta http-equiv="refresh" content="1">'
+    const html = '<!DOCTYPE html><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><title>Blink</title>'
+      + '<meta http-equiv="refresh" content="1"><style>body { font: 20px sans-serif }</style>'
       + '<p>The LED is ' + state + '. It was switched ' + toggles + ' times.</p>';
     return new Response(html, 200, 'text/html');
   }

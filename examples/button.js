@@ -4,9 +4,9 @@ const { address, online } = require('./lib/wifi');
 const { Response, Server, text } = require('../ehttpserver');
 
 const chip = new PicoCYW43(); // the LED of the Pico W is pin 0 of its Wi-Fi chip
-const page = (on) => `<!DOCTYPE html><meta name="viewport" content="width=device-width"><title>LED</title>
-<button onclick="fetch('/led', { method: 'PUT', body: JSON.stringify({ on: ${!on} }) }).then(() => location.reload())">
-Switch the LED ${on ? 'off' : 'on'}</button>`;
+const page = (on) => `<!DOCTYPE html><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><title>LED</title>
+<button style="padding: 16px; font: 20px sans-serif" onclick="fetch('/led', { method: 'PUT', body: JSON.stringify({ on: ${!on} }) })
+.then(() => location.reload())">Switch the LED ${on ? 'off' : 'on'}</button>`;
 const parseJson = (json) => { try { return json.split(/[[{]/).length < 9 ? JSON.parse(json) : null; } catch { return null; } };
 
 const server = new Server();

@@ -75,10 +75,14 @@ server.route('/form', 'POST', (path, query, headers, body) => {
 
 // ---
 const PAGE = `<!DOCTYPE html>
-<meta name="viewport" content="width=device-width">
-<title>Recipes</title>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><title>Recipes</title>
+<style>
+  body { font: 18px/2 sans-serif }
+  input, button, ::file-selector-button { padding: 10px; font: 18px sans-serif }
+  [type=file] { margin: 4px 0; padding: 0; max-width: 100% }
+</style>
 <p><a href="/private">private</a> (admin, secret), <a href="/visits">visits</a>, <a href="/hello?%3Cscript%3E">hello</a>
-<form method="post" action="/greet"><input name="name" placeholder="Name"> <button>Greet</button></form>
+<form method="post" action="/greet"><input name="name" placeholder="Name" size="12"> <button>Greet</button></form>
 <p><input type="file" onchange="fetch('/files/' + files[0].name, { method: 'PUT', body: files[0] }).then(({ status }) => alert(status))">
 <form method="post" action="/form" enctype="multipart/form-data"><input type="file" name="file"> <button>Send</button></form>`;
 

@@ -2,7 +2,8 @@
 const { Response, Server } = require('../ehttpserver');
 const { address, online } = require('./lib/wifi');
 
-const PAGE = `<!DOCTYPE html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Thermometer</title>
+const PAGE = `<!DOCTYPE html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<title>Thermometer</title><style>h1 { font: 64px sans-serif; text-align: center }</style>
 <h1 id="now">...</h1>
 <script>
 new EventSource('/events').onmessage = ({ data }) => { now.textContent = data + ' °C'; };

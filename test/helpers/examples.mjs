@@ -71,9 +71,10 @@ export async function withBoard(name, options, use) {
 
 /**
  * The same with a page that is open in the browser, which finds the board as on the air. `visit()` opens it for somebody else, in a browser
- * that shares nothing with the first. What is seen at the end is kept as a picture.
+ * that shares nothing with the first. `device` says more of the phone, and `watch` gets the page before it is opened. What is seen at the
+ * end is kept as a picture.
  */
-export async function withPageIn(browser, name, options, use, picture = '') {
+export async function withPageIn(browser, name, { device = {}, watch = undefined, ...options }, use, picture = '') {
   let proxy;
   try {
     await withBoard(name, options, async (started) => {
@@ -81,11 +82,12 @@ export async function withPageIn(browser, name, options, use, picture = '') {
       const contexts = [];
       const errors = [];
       const visit = async () => {
-        const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2, proxy: { server: proxy.url } });
+        const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: 2, ...device, proxy: { server: proxy.url } });
         contexts.push(context);
         context.setDefaultTimeout(PATIENCE);
         context.on('weberror', (error) => errors.push(error.error().message));
         const page = await context.newPage();
+        await watch?.(page);
         await page.goto(BOARD);
         return page;
       };

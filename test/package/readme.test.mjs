@@ -309,12 +309,12 @@ describe('the limits that the README tells', () => {
       requestTimeoutSeconds: (value) => `no whole request within ${value} seconds`,
       maxMessageBytes: (value) => `message above ${value} bytes`,
     })) {
-      const [, value] = new RegExp(`\\b${name}: (\\d+)`).exec(source);
+      const [, value] = new RegExp(`\\b${name}(?::| =) (\\d+)`).exec(source);
       assert.ok(limits.includes(says(value)), `${name} ${value}`);
       assert.ok(section('README.md', 'API reference').split('\n').some((row) => row.includes(`\`${name}\``) && row.includes(value)), `${name} in the reference`);
     }
     const number = (pattern) => Number(pattern.exec(source)[1]);
-    assert.ok(limits.includes(`fill more than ${(number(/ MEMORY = (\d+)/) + 2 * number(/maxBodyBytes: (\d+)/)) / 1024} KB`));
+    assert.ok(limits.includes(`fill more than ${(number(/ MEMORY = (\d+)/) + 2 * number(/maxBodyBytes = (\d+)/)) / 1024} KB`));
     assert.ok(limits.includes(`of\n${number(/AT_ONCE = (\d+)/) / 1024} KB and more`));
     assert.ok(limits.includes(`delays the next long answer by ${number(/FILLED = (\d+)/) / 1000} seconds`));
     const [, silent] = /SILENT = (\d+)/.exec(source);
