@@ -7,6 +7,8 @@ import { askUntilAnswered } from '../support/strangers.mjs';
 import { BINARY, frame, openPeer, serveWebSocket, TEXT } from '../support/websocket.mjs';
 
 const PROGRAM = 90000;
+/** It leaves three holes of 17 KB: three times the largest message. */
+const LARGEST_PROGRAM = 94300;
 /** The largest body and the largest message. */
 const LIMIT = 16384;
 /** No other block is larger. */
@@ -22,10 +24,10 @@ const HANDLERS = {
   'that nobody takes': () => ({ next: () => ({ done: false }) }),
 };
 
-function setUp(firmware, handler) {
+function setUp(firmware, handler, program = PROGRAM) {
   const set = serveWebSocket({
     firmware,
-    board: { passMicros: 1000, program: PROGRAM },
+    board: { passMicros: 1000, program },
     options: { pingSeconds: 0 },
     handler,
     routes: (server) => {
@@ -46,6 +48,17 @@ function survives(board, announced = []) {
   board.check();
   const largest = board.heap.largestMade(announced);
   assert.ok(largest <= LARGEST, `a block of ${largest} bytes was made`);
+}
+
+/** A client sends a text ten times, and gets it each time. */
+function sendBack(board, text) {
+  const peer = openPeer(board);
+  for (let n = 1; n <= 10; n++) {
+    peer.text(text);
+    board.runUntil(() => peer.messages.length === n || peer.over || board.violations.length);
+    board.check();
+    assert.equal(peer.messages.at(-1), text);
+  }
 }
 
 for (const firmware of FIRMWARES) {
@@ -100,14 +113,13 @@ for (const firmware of FIRMWARES) {
     for (const [name, text] of Object.entries(TEXTS)) {
       test(`sends a text of 16 KB back, ten times: ${name}`, () => {
         const { board } = setUp(firmware, HANDLERS['that the program sends back']);
-        const peer = openPeer(board);
-        for (let n = 1; n <= 10; n++) {
-          peer.text(text);
-          board.runUntil(() => peer.messages.length === n || peer.over || board.violations.length);
-          board.check();
-          assert.equal(peer.messages.at(-1), text);
-        }
+        sendBack(board, text);
         survives(board, [LIMIT]);
+      });
+
+      test(`sends a text of 16 KB back with three times its bytes to spare, ten times: ${name}`, () => {
+        const { board } = setUp(firmware, HANDLERS['that the program sends back'], LARGEST_PROGRAM);
+        sendBack(board, text);
       });
     }
 

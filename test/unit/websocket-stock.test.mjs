@@ -837,3 +837,11 @@ describe('a page with a socket is reloaded, beside two sockets that talk', () =>
     });
   }
 });
+
+test('a server has 0 to 4 ports for sockets; any other number is an error', () => {
+  const { extension } = serveWebSocket({ firmware: 'stock' });
+  for (const sockets of [12, 5, -1, 1.5, '2', null, NaN]) {
+    assert.throws(() => new extension.WebSocketServer({ sockets }), /^Error: sockets: 0 to 4$/, String(sockets));
+  }
+  for (const sockets of [0, 4, undefined]) new extension.WebSocketServer({ sockets });
+});
