@@ -62,6 +62,7 @@ export async function tryToLoad(page, origin, nonce) {
   const began = performance.now();
   const failed = await page.goto(`${origin}/${nonce}/index.html`, { waitUntil: 'load', timeout: BOUND }).catch((error) => error);
   const took = performance.now() - began;
+  if (failed instanceof Error) await leaveErrorPage(page);
   const parts = await Promise.all(got);
   page.off('response', onResponse).off('requestfailed', onFailed).off('pageerror', onError);
   assert.deepEqual(errors, [], `load ${nonce}`);
@@ -80,6 +81,12 @@ export async function tryToLoad(page, origin, nonce) {
     widths: [41, 42, 43, 44],
   });
   return { took, refused };
+}
+
+/** After a failed load Chromium shows its own error page a little later. It would interrupt the next load. */
+async function leaveErrorPage(page) {
+  await page.waitForURL('chrome-error://**', { timeout: 5000 }).catch(() => {}); // a load that timed out has none
+  await page.goto('about:blank');
 }
 
 async function partOf(response, origin, nonce) {
