@@ -5,86 +5,89 @@
  *     server.route('/hello/(.*)', 'GET', (path, query, headers, body, match) => 'Hello ' + match[1]);
  *     server.listen(80);
  *
- * A handler returns text, bytes, an object (sent as JSON), a {@link Response} or a {@link FileResponse}. A handler that takes its time is a
- * generator or an async function, and blocks nobody. The server is an iterator, too: {@link run} steps it beside the program's own generators.
+ * A handler returns text, bytes, an object (sent as JSON), a {@link Response} or a {@link FileResponse}. A slow handler is a
+ * generator or an async function, so it blocks nobody. The server is an iterator too: {@link run} steps it beside the program's own generators.
  */
 
-// The file reads top to bottom in the order in which data flows; a section calls a later one only to hand on what flows.
+// This file reads from top to bottom, in the order in which data flows. A section calls a later one only to pass data on.
 
 // ---------------------------------------------------------------------------------------------------------- contract
 
-/** Request headers: lower-case names; repeated ones joined with ", ". It has no prototype: every name is just a name. */
+/**
+ * Request headers. Names are in lower case, and repeated headers are joined with ", " (`cookie` with "; ").
+ * The object has no prototype: `constructor` is a name like any other.
+ */
 export type RequestHeaders = { [name: string]: string };
 
-/** Pieces of a streamed body; `undefined` means "nothing yet, ask again at the next step". */
+/** Yields the pieces of a streamed body. `undefined` means: nothing yet, ask again at the next step. */
 export type BodyIterator = Iterator<string | Uint8Array | undefined>;
 
-/** What a handler may answer: a Response, text (text/plain), bytes, any other value as JSON, or nothing (204). */
+/** What a handler may return: a Response, text (sent as text/plain), bytes, nothing (204), or any other value, which is sent as JSON. */
 export type Reply = Response | string | Uint8Array | object | number | boolean | null | undefined | void;
 
 /**
- * Answers one request; called with the server as `this`.
+ * Answers one request. `this` is the server.
  * @param path percent-decoded once, without the query
  * @param query raw, without the "?"; see {@link urlDecode}
- * @param headers of the request, names in lower case
- * @param body of the request, whole
- * @param match of the route's regular expression: `match[1]` is its first group
- * @returns the reply; or an iterator (a generator) that is stepped until it returns the reply; or a promise of it (an async function)
- * @throws anything: it goes to {@link Server.debug}, and is answered with 500
+ * @param headers the request's headers, with names in lower case
+ * @param body the whole body of the request
+ * @param match the match of the route's regular expression: `match[1]` is its first group
+ * @returns the reply; or an iterator (such as a generator), which is stepped until it returns the reply; or a promise of the reply
+ * @throws anything: {@link Server.debug} reports it, and the client gets 500
  */
 export type Handler<S = any> = (
   this: S, path: string, query: string, headers: RequestHeaders, body: Uint8Array, match: string[],
 ) => Reply | Iterator<unknown, Reply> | PromiseLike<Reply>;
 
-/** What `__netdev.get(fd)` gives: the driver calls what is set on it. */
+/** What `__netdev.get(fd)` returns. The driver calls the callbacks that are set on it. */
 export interface NetdevSocket {
   /** A client has connected. */
   accept_cb?: (fd: number) => void;
-  /** Bytes came; on stock firmware to the listening socket, whosever they are. */
+  /** Bytes have arrived. Stock firmware gives them to the listening socket, without saying which client sent them. */
   read_cb?: (data: Uint8Array) => void;
   /** The socket is closed. */
   close_cb?: () => void;
 }
 
-/** Kaluma's network device driver, `global.__netdev`. Calls complete at once; `errno` is 0 or -1 after each. */
+/** Kaluma's network driver, `global.__netdev`. Every call returns at once. */
 export interface Netdev {
-  /** Of the last call: 0, or -1 when it failed. */
+  /** 0 when the last call succeeded, -1 when it failed. */
   errno: number;
   /** The board's address. */
   ip: string;
-  /** A new socket's number (fd); throws when there is none, or no Wi-Fi. */
+  /** Opens a socket and returns its file descriptor (fd). Throws when none is left, or Wi-Fi is not connected. */
   socket(domain: string, protocol: string): number;
-  /** Where to set a socket's callbacks. */
+  /** Returns the object for a socket's callbacks. */
   get(fd: number): NetdevSocket;
-  /** Gives a socket its port; 0 for any. */
+  /** Gives a socket its port. 0 means any. */
   bind(fd: number, address: string, port: number): void;
-  /** Lets clients connect. */
+  /** Accepts clients from now on. */
   listen(fd: number): void;
-  /** Sends one byte per character: all of them or none. */
+  /** Queues one byte per character: either all of them or none. */
   write(fd: number, data: string): void;
-  /** Ends receiving (0) or sending (1). */
+  /** Stops receiving (0) or sending (1). */
   shutdown(fd: number, how: number): void;
-  /** Ends a socket; its number is free at once. */
+  /** Closes a socket. Its fd is free at once. */
   close(fd: number): void;
 }
 
-/** Limits and switches. What a client can make the server hold is bounded by these limits alone. */
+/** Limits and switches. These limits bound the memory that a client can make the server use. */
 export interface ServerOptions {
-  /** Characters of the request line; above it 414. Default 2048. */
+  /** Most characters in a request line. A longer one gets 414. Default 2048. */
   maxRequestLineSize?: number;
-  /** Header fields; above it 431. Default 50. */
+  /** Most header fields in a request. More get 431. Default 50. */
   maxHeaderCount?: number;
-  /** Bytes of all header lines; above it 431. Default 4096. */
+  /** Most bytes in all header lines together. More get 431. Default 4096. */
   maxHeaderBytes?: number;
-  /** Bytes of the request body; above it 413. Default 16384. */
+  /** Most bytes in a request body. A larger one gets 413. Default 16384. */
   maxBodyBytes?: number;
-  /** Seconds for a request from its first byte to its last (else 408), and for an answer without progress (else it ends). Default 10. */
+  /** Seconds from the first byte of a request to its last (then 408), and without progress of an answer (then it is closed). Default 10. */
   requestTimeoutSeconds?: number;
-  /** Connections served at a time; above it 503. Streams and WebSockets take at most one less. Default 5, all that lwIP has, less `reserve`. */
+  /** Most connections at a time. Streams and WebSockets take at most one less, the next gets 503. Default 5 (lwIP has no more) minus `reserve`. */
   maxParallelConnections?: number;
-  /** lwIP's connections (PCBs) to leave alone for the program's own outgoing ones. Default 0. */
+  /** Connections (PCBs of lwIP) to leave free for the program's own outgoing connections. Default 0. */
   reserve?: number;
-  /** Print requests, too, not only errors; and tell clients why a handler failed. Default false. */
+  /** Also print requests, and tell clients why a handler failed. Default false. */
   debug?: boolean;
   /** The network driver. Default `global.__netdev`. */
   netdev?: Netdev;
@@ -102,92 +105,92 @@ declare class TextDecoder { decode(bytes: Uint8Array): string; }
 
 /** Milliseconds. */
 const enum Ms {
-  /** How often free PCBs are looked for: what comes back unseen must not stay free beside a reader. */
+  /** How often the server looks for free PCBs: one that became free unnoticed must not stay free while there is a reader. */
   CHECK = 50,
-  /** How long the PCB of a reader that ended may take to be free again before a held one is released instead. */
+  /** How long the server waits for the PCB of a reader that ended. Then it releases a held PCB instead. */
   COME_BACK = 300,
-  /** A reader that has not sent a byte: browsers open connections that they never use. */
+  /** How long a reader may send nothing at first: browsers open connections that they never use. */
   SILENT = 500,
-  /** A kept connection between two requests. */
+  /** How long a kept connection may be idle between two requests. */
   IDLE = 250,
   /** The age from which a kept connection is told `connection: close`. */
   KEEP = 3000,
-  /** A client that is drained has nothing more to send after this long without a byte. */
+  /** A drained client that sends nothing for this long has nothing more to send. */
   QUIET = 250,
   /** No client is drained longer than this. */
   DRAIN = 2000,
-  /** How long a client that takes nothing of what fills its send buffer keeps the next one waiting; and one that takes it slowly. */
+  /** How long a client with a full send buffer keeps the next one waiting: when it acknowledges nothing, and when it is only slow. */
   FILLED = 2000,
   TURN = 10000,
-  /** What one pass of the loop may add to the time in which clients are heard. */
+  /** The most that one pass of the event loop adds to the server's clock. */
   PASS = 100,
 }
 
 const enum Max {
-  /** Bytes of one write (the driver puts them on a C stack of 8 KB as UTF-8, those above 127 as two). */
+  /** Bytes of one write. The driver copies them to a C stack of 8 KB as UTF-8, where a byte above 127 takes two. */
   CHUNK = 1024,
-  /** Bytes of a head that become text at a time. */
+  /** Bytes of a head that are converted to text at a time. */
   LINES = 800,
-  /** The work of a step, for all clients together: bytes that become text, characters of lines; and what a line counts for beside those. */
+  /** The work of one step, for all clients together: bytes converted to text and characters of lines. A line counts for LINE more. */
   WORK = 2000,
   LINE = 64,
-  /** A body below this fits into lwIP's send buffer (8 segments) together with its head. */
+  /** A smaller body fits into lwIP's send buffer (8 segments) together with its head. */
   AT_ONCE = 10240,
-  /** Bytes of a segment. Input is kept in blocks of this size: after a while the heap has no large ones any more. */
+  /** Bytes of a segment. Input is kept in blocks of this size, because a fragmented heap has no larger ones. */
   SEGMENT = 1460,
-  /** Bytes that may wait beside one body: a TCP window, which lwIP can hand over at once after a lost segment. */
+  /** Bytes that may wait in addition to one body: a TCP window, all of which lwIP can deliver at once after a lost segment. */
   AHEAD = 11680,
-  /** What a block of input takes beside its bytes. */
+  /** Heap that a block of input takes in addition to its bytes. */
   BLOCK = 90,
-  /** Bytes that must be in one block to be read: the longest head of a WebSocket frame. */
+  /** Bytes that must be in one block: the longest head of a WebSocket frame. */
   FRAME_HEAD = 14,
-  /** Bytes of input that need not be counted: five times that is little. */
+  /** Less waiting input than this is not checked against MEMORY: five connections with it are no danger. */
   SMALL = 2920,
-  /** Bytes that all clients together may make the server hold, beside two of the largest body or message. */
+  /** Bytes that all clients together may make the server hold, in addition to two of the largest body or message. */
   MEMORY = 16384,
-  /** Zombies and listeners beside which clients are served. With more, one that has a zombie's PCB is ended at once, which frees the fds of both. */
+  /** Most zombies and listeners with which every client is served. With more, a client with a zombie's PCB is ended at once, which frees both fds. */
   ZOMBIES = 5,
-  /** Characters of a field's name. */
+  /** Characters of a header's name. */
   NAME = 99,
-  /** Characters of a list in a header that are looked at: more than any client needs, and few enough for one step. */
+  /** Characters that are read of a list in a header: more than any client needs, and few enough for one step. */
   LIST = 256,
   /** Requests on one kept connection. */
   REQUESTS = 100,
   /**
-   * Fds that listen or are out of use (parked, zombies); above it the oldest parked are closed early. Of the driver's 16 they leave one for
-   * each PCB, one to look for free PCBs, and one to spare.
+   * Most fds that listen, are parked or are zombies. With more, the oldest parked ones are closed early. Of the driver's 16 fds, this leaves one
+   * for each PCB, one to look for free PCBs, and one to spare.
    */
   FDS = 9,
 }
 
-/** How an answer goes out. */
+/** How an answer is sent. */
 const enum Mode {
-  /** In chunks. Before there is an answer: the client understands them. */
+  /** In chunks. Before there is an answer: the client understands chunks. */
   CHUNKED = 1,
-  /** It will fill the send buffer, and waits for its turn. */
+  /** It will fill the send buffer, so it waits for its turn. */
   WAITS = 2,
   /** It has begun to fill the send buffer. */
   FILLS = 4,
-  /** A stream or an upgraded connection: it may go on for ever. */
+  /** A stream or an upgraded connection, which may last for ever. */
   LASTS = 8,
 }
 
-/** Where a request is, in the order of the protocol. UPGRADED: its 101 is out, and the stage that it brought has the connection. */
+/** Where a request is, in protocol order. UPGRADED: the 101 has been sent, and its stage runs the connection. */
 const enum State { IDLE, REQUEST_LINE, FIELDS, BODY, HANDLER, ANSWER, UPGRADED, DRAIN }
 
-/** One constant for "not done yet": no garbage per step. */
+/** One shared constant for "not done yet", so that a step makes no garbage. */
 const NOT_DONE = { done: false } as IteratorResult<undefined>;
 const DONE = { done: true } as IteratorResult<undefined>;
 const NO_BYTES = new Uint8Array(0);
 const BINARY = 'application/octet-stream';
 /**
- * RFC 9112, section 3: method, scheme and host of an absolute form (section 3.2.2), which are skipped, path, query, version. What follows a
- * long repetition is optional, here and below: an engine that does not find it would go back over all that was repeated. Nor may a method or a
- * name have more than 99 characters.
+ * RFC 9112, section 3: method, scheme and host (of an absolute form, section 3.2.2, which is skipped), path, query, version. Whatever follows a
+ * long repetition is optional, here and below. Otherwise an engine that does not find it would go back over the whole repetition. For the same
+ * reason a method and a header's name have at most 99 characters.
  */
 const REQUEST_LINE
   = /^([!-~]{1,99}) ([Hh][Tt][Tt][Pp]:\/\/[^/? ]+)?(\/[!->@-~]*|\*|)(?:\?([!-~]*))?(?: HTTP\/(\d)\.(\d)$)?/;
-/** RFC 9110, sections 5.1 and 5.5: a field's name; and what is in no line. */
+/** RFC 9110, sections 5.1 and 5.5: a header's name; and the characters that no line contains. */
 const NAME = /^[\w\-!#-'*+.^`|~]+$/;
 const NOT_IN_LINE = /[^\t -~\x80-\xff]/;
 
@@ -199,10 +202,10 @@ const isString = (value: unknown): value is string => typeof value === 'string';
 
 const isIterator = (value: any): value is Iterator<any, any> => value && typeof value.next === 'function';
 
-/** As much of a header that is a list as is looked at. */
+/** The part of a list in a header that is read. */
 const listOf = (header?: string) => ('' + header).slice(0, Max.LIST);
 
-/** A promise as an iterator: done with its value, or throws, once it is settled. Nobody steps it any more after that. */
+/** A promise as an iterator. Once the promise is settled, the iterator is done with its value, or throws. Nobody steps it after that. */
 function stepsOf(promise: PromiseLike<any>): Iterator<undefined, any> {
   let result: any = NOT_DONE;
   let rejected = false;
@@ -234,13 +237,13 @@ function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
   return all;
 }
 
-/** What follows the first bytes. When that is nothing, the bytes need not be kept for it. */
+/** The bytes after the first `count`. When there are none, the result does not keep the others in memory. */
 const after = (bytes: Uint8Array, count: number) => bytes.length > count ? bytes.subarray(count) : NO_BYTES;
 
 /**
- * One character per byte; the bytes are arguments, so they must be few. What is ASCII takes half of that time: as bytes above 127 are
- * negative in an Int8Array, and a Uint8ClampedArray makes those 0, a text without "\0" is all of it. (Compressed files and pictures are
- * told by their first bytes.)
+ * Converts each byte to one character. fromCharCode.apply takes the bytes as arguments, so they must be few. ASCII takes half of that time:
+ * bytes above 127 are negative in an Int8Array, a Uint8ClampedArray turns them into 0, and without a "\0" the decoded text is the result.
+ * (Compressed files and pictures mostly have such bytes among the first four.)
  */
 function latin1(bytes: Uint8Array): string {
   work += bytes.length;
@@ -252,11 +255,12 @@ function latin1(bytes: Uint8Array): string {
   return String.fromCharCode.apply(null, bytes as any);
 }
 
-/** Bytes to be sent, or text of one character a byte. */
+/** Bytes to send, or text with one character per byte. */
 type Piece = string | Uint8Array;
 
 /**
- * Text in pieces, as the heap may have no large block: what is ASCII stays text, the rest becomes UTF-8. Bytes stay as they are.
+ * Cuts text into pieces, because the heap may have no large block. A piece of ASCII stays text, any other becomes UTF-8 bytes. Bytes are one
+ * piece.
  * @throws Error for anything else
  */
 function piecesOf(data: string | Uint8Array): Piece[] {
@@ -280,11 +284,11 @@ function sizeOf(pieces: Piece[]): number {
 }
 
 /**
- * Checks that a text is UTF-8 (RFC 3629). decodeURI does it for us; a character that is not whole yet is filled up for that, so that it fails as
- * soon as no byte could mend it.
- * @param from the first byte that has not been checked
+ * Checks that bytes are UTF-8 (RFC 3629). decodeURI does the work. An incomplete character at the end is completed for the check, so that it
+ * fails as soon as no further byte can make it valid.
+ * @param from the first byte that has not been checked yet
  * @param length where the bytes end
- * @returns where the characters that are whole end, or -1
+ * @returns where the last complete character ends, or -1 when the bytes are not UTF-8
  */
 function checkUtf8(bytes: Uint8Array, from: number, length: number): number {
   for (let end = from; end < length;) {
@@ -295,7 +299,7 @@ function checkUtf8(bytes: Uint8Array, from: number, length: number): number {
       const first: any = bytes[end - count];
       let missing = 1 + <any>(first > 0xBF) + (first > 0xDF) + (first > 0xEF) - count;
       if (missing > 0) from = end - count;
-      // Behind 0xE0 and 0xF0 the next byte has a least value, behind 0xED and 0xF4 a greatest.
+      // After 0xE0 and 0xF0 the next byte has a least value, after 0xED and 0xF4 a greatest.
       while (missing-- > 0) part += first & 15 ? '\x80' : '\xBF';
     }
     try {
@@ -308,8 +312,8 @@ function checkUtf8(bytes: Uint8Array, from: number, length: number): number {
 }
 
 /**
- * Bytes as text.
- * @param bytes UTF-8
+ * Decodes UTF-8.
+ * @param bytes such as the body of a request
  * @returns the text, or null when the bytes are not valid UTF-8 (RFC 3629)
  */
 export function text(bytes: Uint8Array): string | null {
@@ -317,8 +321,8 @@ export function text(bytes: Uint8Array): string | null {
 }
 
 /**
- * RFC 3986, section 2.1; null for an escape that lacks hex digits or is not UTF-8. (decodeURI checks that, Kaluma's decodeURIComponent does
- * not.) decodeURI leaves escapes of `#$&+,/:;=?@` to unescape; "%25" is escaped again, so that none is decoded twice.
+ * RFC 3986, section 2.1. Returns null for an escape that lacks hex digits or is not UTF-8: decodeURI checks that, Kaluma's decodeURIComponent
+ * does not. decodeURI leaves escapes of `#$&+,/:;=?@` to unescape. "%25" is escaped again first, so that nothing is decoded twice.
  */
 function percentDecode(escaped: string): string | null {
   try {
@@ -330,8 +334,8 @@ function percentDecode(escaped: string): string | null {
 
 /**
  * Decodes a part of a query or of a form (`application/x-www-form-urlencoded`): %XX, and + for a space.
- * @param text the part between "&" and "=", as it came
- * @returns the text, or null when it is malformed: "%" without two hex digits, or bytes that are not UTF-8
+ * @param text a name or a value, as it was received
+ * @returns the decoded text, or null when it is malformed: "%" without two hex digits, or bytes that are not UTF-8
  */
 export function urlDecode(text: string): string | null {
   return percentDecode(text.replace(/\+/g, ' '));
@@ -339,44 +343,44 @@ export function urlDecode(text: string): string | null {
 
 // ----------------------------------------------------------------------------------------------- driver and admission
 
-// Stock firmware hands received bytes to the socket that listens on their port, without saying whose they are. So there at most one
-// connection of a port, its reader, may be able to send. The others are sealed (their answers go on) or kept out: sockets bound to
-// port 0 hold the PCBs that they would need.
-// A board has one driver and one pool of PCBs, whatever the number of servers: so all of this is kept once.
+// Stock firmware gives received bytes to the listening socket, without saying which client sent them. So at most one connection of a port, its
+// reader, may be able to send. The others are sealed (their answers go on) or kept out: sockets bound to port 0 hold the PCBs that they would
+// need.
+// A board has one driver and one pool of PCBs, so all servers share this state.
 //
-// Words of this file:
-//   fd       the driver's number of a socket; it has 16
-//   PCB      lwIP's record of a connection; it has five
-//   reader   the one client of a port that may send, where the driver does not say whose bytes it hands over
-//   sealed   a connection whose client can receive its answer, but not send any more
-//   held     a PCB that a socket of ours has, so that no client gets it; released when one may come in
-//   parked   an fd that is kept out of use, as a late FIN would close whoever has it by then
+// Terms in this file:
+//   fd       file descriptor, the driver's number of a socket; there are 16
+//   PCB      protocol control block, lwIP's record of a connection; there are five
+//   reader   on stock firmware, the one connection of a port that may send
+//   sealed   a connection whose client still receives its answer, but can no longer send
+//   held     a PCB that the server keeps from clients with a socket of its own, until the next client may connect
+//   parked   an fd that stays out of use after its connection, because the driver would apply a late FIN to its next owner
 //   zombie   an fd whose client has reset the connection, which the driver does not notice
-//   kept     a connection that stays for its client's next request (keep-alive)
+//   kept     a connection that stays open for its client's next request (keep-alive)
 
 let dev: Netdev;
-/** Milliseconds in which clients could be heard: while the program blocks the loop nobody can, and nobody's time runs out. */
+/** The server's clock, in milliseconds. It stands still while the program blocks the event loop, so that no client times out then. */
 let now = 0;
 let lastMillis = 0;
-/** What this step has done so far. */
+/** The work that this step has done so far, see Max.WORK. */
 let work = 0;
 const connections: Connection[] = [];
 /** Of all servers. */
 const listeners: Listener[] = [];
-/** Bytes to allocate, so that the garbage collector frees what came in one piece behind a lost segment. */
+/** Bytes to allocate so that the garbage collector runs, which frees the segments that arrived all at once after a lost one. */
 let uncollected = 0;
-/** True once bytes have come to an accepted socket itself: this firmware says whose bytes they are. */
+/** True once bytes have come to an accepted socket itself: this firmware says which client sent them. */
 let routed = false;
-/** Fds of our bound sockets, each with a PCB. */
+/** Fds of the server's own bound sockets, each of which holds a PCB. */
 const held: number[] = [];
-/** When to look for free PCBs; and from when on a held one is released although none has come back. */
+/** When to look for free PCBs, and when to release a held one although no PCB has become free. */
 let checkAt = 0;
 let releaseAt = 0;
-/** Closed by us, but not yet by the client: a slow one's FIN comes when it has read all, however long after. */
+/** Fds that the server has closed and the client has not. A slow client's FIN comes when it has read everything, however late. */
 const parked: number[] = [];
-/** Never to be written to or closed, but for what end() does. */
+/** Fds that must not be written to or closed, except in end(). */
 const zombies: number[] = [];
-/** The fd whose send buffer may be full, until when it is waited for, and until when at most. */
+/** The fd whose send buffer may be full; until when others wait for it; and the latest time until which they may have to. */
 let fillingFd = -1;
 let fillingUntil = 0;
 let fillingEnd = 0;
@@ -386,7 +390,7 @@ function remove<T>(list: T[], item: T): void {
   if (index >= 0) list.splice(index, 1);
 }
 
-/** A new fd, or -1 when all are in use or Wi-Fi is gone. */
+/** Opens a socket. Returns its fd, or -1 when all are in use or Wi-Fi is not connected. */
 function socket(): number {
   try {
     return dev.socket('AF_INET', 'STREAM');
@@ -395,13 +399,13 @@ function socket(): number {
   }
 }
 
-/** Whether an fd could send now: a probe that sends nothing. */
+/** Whether an fd can send now. The probe sends nothing. */
 function writable(fd: number): boolean {
   dev.write(fd, '');
   return !dev.errno;
 }
 
-/** Keeps an fd out of use until the driver closes it. The driver keeps nothing that refers to its connection. */
+/** Keeps an fd out of use until the driver closes it. Its callbacks no longer refer to the connection. */
 function setAside(fds: number[], fd: number): void {
   const object = dev.get(fd);
   fds.push(fd);
@@ -412,7 +416,7 @@ function setAside(fds: number[], fd: number): void {
   };
 }
 
-/** Reports an error, or a request. Returns what the client is told of an error. debug() may throw, and an error may have no text. */
+/** Reports an error or a request. Returns what the client is told about the error. debug() may throw, and an error may have no text. */
 function log(server: Server, message: unknown): string {
   try {
     server.debug(message);
@@ -423,13 +427,13 @@ function log(server: Server, message: unknown): string {
   }
 }
 
-/** @internal A port that is listened on. */
+/** @internal A port on which a server listens. */
 export interface Listener {
   readonly _port: number;
   readonly _fd: number;
-  /** The server's first port: pages come from it, and one client is let in while it has no reader. */
+  /** Whether this is the server's first port. Pages come from it, and while it has no reader, one client can connect. */
   readonly _first: boolean;
-  /** On stock firmware the connection whose bytes come to this port. */
+  /** On stock firmware, the connection whose bytes come to this port. */
   _reader: Connection | null;
 }
 
@@ -456,27 +460,27 @@ function listenOn(server: Server, port: number): void {
   throw Error('Port ' + port + (fd < 0 ? ': WiFi is not connected, or no socket is left' : ': in use'));
 }
 
-/** A client has connected: it is heard, or ended without a byte, which it could take for an answer. */
+/** A client has connected. It is served, or it is turned away with 421. */
 function accept(server: Server, listener: Listener, fd: number): void {
   const connection = newConnection(server, listener, fd);
-  if (fd === fillingFd) fillingUntil = 0; // the one that had this number has ended, and so has all of its answer
-  // Zombies that can send now, and have no other connection's PCB, have this one's: their fds come back with it.
+  if (fd === fillingFd) fillingUntil = 0; // the connection that had this fd has ended, so its client has the whole answer
+  // A zombie that can send now has the PCB of a connection. If it is no other connection's, it is this one's: end() frees its fd, too.
   connection._zombies = zombies.filter((zombie) => writable(zombie) && !connections.some((each) => each._zombies.indexOf(zombie) >= 0));
   if (connections.push(connection) >= server._limits.maxParallelConnections) {
-    // All are taken: the one that has been silent longest gives way as soon as on stock firmware, where nobody may be silent for long.
+    // No connection is free. The oldest one that has not sent anything gets as little time as on stock firmware.
     connections.some((each) => !each._state && !each._waiting && !!(each._deadline = each._since + Ms.SILENT));
   }
-  if (listener._reader) alive(listener._reader); // if not, it is the reader no more
+  if (listener._reader) alive(listener._reader); // if it is not, it stops being the reader
   const reader = listener._reader;
   if ((connection._zombies.length && zombies.length + listeners.length > Max.ZOMBIES) || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
-    // Chromium repeats a request whose connection ends only where it used that before; but 421, even unasked, it repeats once.
+    // When a connection ends, Chromium repeats its request only if it had used the connection before. After a 421 it always repeats it once.
     fail(connection, 421);
     flush(connection);
     end(connection);
   } else if (!routed) {
-    if (reader) end(reader); // between two requests it makes room: its client connects again by itself
+    if (reader) end(reader); // it is idle between two requests, and its client will reconnect by itself
     listener._reader = connection;
-    if (!listener._first) checkAt = releaseAt = 0; // another client may come to the first port
+    if (!listener._first) checkAt = releaseAt = 0; // the first port needs a free PCB for another client
   }
 }
 
@@ -488,7 +492,7 @@ function newConnection(server: Server, listener: Listener, fd: number): Connecti
   const accepted = dev.get(fd);
   accepted.read_cb = (data) => {
     if (!routed) {
-      routed = true; // from now on nobody has to be kept out
+      routed = true; // from now on, nobody is kept out
       listeners.forEach((each) => { each._reader = null; });
       releaseHeld(Infinity);
     }
@@ -504,19 +508,19 @@ function newConnection(server: Server, listener: Listener, fd: number): Connecti
 /** Whether the connection is its port's reader. */
 const isReader = (connection: Connection) => connection._listener._reader === connection;
 
-/** From now on lwIP refuses what the client sends. Its answer goes on, and the next client may come in. */
+/** From now on, lwIP refuses what the client sends. Its answer goes on, and the next client may connect. */
 function seal(connection: Connection): void {
   if (connection._fd >= 0) dev.shutdown(connection._fd, 0);
   releaseReader(connection, 0);
 }
 
-/** Its fd is not ours any more: closed by either side, or a zombie's. The next step disposes of the connection. */
+/** The connection has lost its fd: either side has closed it, or it is a zombie. The next step disposes of the connection. */
 function onClosed(connection: Connection): void {
   connection._fd = -1;
   releaseReader(connection, Ms.COME_BACK);
 }
 
-/** Not the reader any more. If it was, its PCB may take `ms` to be free for the next one. */
+/** The connection stops being its port's reader. If it was the reader, its PCB may take `ms` to become free for the next client. */
 function releaseReader(connection: Connection, ms: number): void {
   checkAt = 0;
   if (isReader(connection)) {
@@ -525,24 +529,24 @@ function releaseReader(connection: Connection, ms: number): void {
   }
 }
 
-/** Lets as many PCBs be free as clients may come in. It takes all, and releases these: so it need not know how many there are. */
+/** Leaves as many PCBs free as clients may connect. It takes all PCBs and then releases these, so it need not know how many there are. */
 function admit(reserve: number): void {
   if (now < checkAt) return;
   checkAt = now + Ms.CHECK;
   while (parked.length && parked.length + zombies.length + listeners.length > Max.FDS) dev.close(parked[0]); // its close_cb removes it
   if (routed) return;
   const wanted = reserve + +listeners.some((listener) => listener._first && !listener._reader);
-  let free = 0; // found, then to be released
+  let free = 0; // PCBs: first those found, then those to release
   for (let fd; (fd = socket()) >= 0; free++) {
     dev.bind(fd, dev.ip, 0);
     dev.shutdown(fd, 1);
-    if (!dev.errno) { // upside down: no error means no PCB
+    if (!dev.errno) { // the driver's result is inverted: no error means no PCB
       dev.close(fd);
       break;
     }
     held.push(fd);
   }
-  if (free >= wanted || now >= releaseAt) { // else one that is on its way back will do
+  if (free >= wanted || now >= releaseAt) { // otherwise wait for the PCB of the reader that ended
     free = Math.min(free + 1, wanted);
     releaseAt = now + Ms.COME_BACK;
   }
@@ -550,85 +554,85 @@ function admit(reserve: number): void {
 }
 
 function releaseHeld(count: number): void {
-  while (count-- > 0 && held.length) dev.close(held.pop()!); // the last one taken: if that was a zombie's, end() gets its fd back
+  while (count-- > 0 && held.length) dev.close(held.pop()!); // the last one taken: if it was a zombie's PCB, end() frees the zombie's fd
 }
 
 // --------------------------------------------------------------------------------------------------------- connection
 
-/** @internal The protocol that a connection speaks after a 101, the answer that brings it. */
+/** @internal The protocol that a connection speaks after a 101. The 101 response carries it. */
 export interface Stage {
   /** One bounded step. */
   next(): void;
-  /** The connection is gone. */
+  /** Called when the connection has ended. */
   return(): void;
-  /** Bytes of input that may wait, beside a window. */
+  /** Bytes of input that may wait, in addition to a TCP window. */
   _maxBytes: number;
 }
 
 /** @internal What {@link Server.route} adds. */
 export interface Route {
   readonly _path: RegExp;
-  /** It was given as text: then an empty match is none. */
+  /** The path was given as text. Then an empty match does not count. */
   readonly _isText: boolean;
   readonly _method: string;
   readonly _handler: Handler;
 }
 
-/** @internal One client, and its current request. */
+/** @internal One client and its current request. */
 export interface Connection {
   readonly _server: Server;
   readonly _listener: Listener;
-  /** -1 once it is gone. */
+  /** -1 once the connection has ended. */
   _fd: number;
-  /** Those that had its PCB before. */
+  /** Fds of zombies that had its PCB before. */
   _zombies: number[];
   /** When it was accepted. */
   readonly _since: number;
-  /** When what goes on now has had its time. Infinity: the client waits for the program. 0: it is dropped. */
+  /** When the current state times out. Infinity: the client waits for the program. 0: the connection is dropped. */
   _deadline: number;
-  /** Requests, the one that is awaited included. */
+  /** Number of requests, including the one that is awaited. */
   _requests: number;
-  /** Received and not yet parsed: the first bytes, what came behind them, and how many bytes that is together. */
+  /** Input that is not parsed yet: the first bytes, the blocks after them, and the number of bytes in both. */
   _in: Uint8Array;
   _segments: Uint8Array[];
   _waiting: number;
-  /** More came than may wait, and was discarded: this is the last request that can be read. */
+  /** More input came than may wait, and was discarded. So this is the last request that can be read. */
   _overrun?: boolean;
-  /** To be written: the next bytes as characters, what follows them, and how many bytes that is together. */
+  /** Output: the next bytes as characters, the pieces after them, and the number of bytes in both. */
   _out: string;
   _queue: Piece[];
   _unsent: number;
 
   _state: State;
-  /** The line that comes, as far as it has come. */
+  /** The part of the current line that has arrived. */
   _line: string;
-  /** Bytes of the header fields so far, and how many fields. */
+  /** Bytes and number of the header fields so far. */
   _headBytes: number;
   _fields: number;
   _method: string;
   _path: string;
   _query: string;
   _headers: RequestHeaders;
-  /** What answers the request: a route, with what its path matched; or an error. */
+  /** What answers the request: a route and its match, or an error. */
   _found: Route | Response;
   _match: string[];
   _body: Uint8Array;
-  /** Bytes of the body that have come. */
+  /** Bytes of the body that have arrived. */
   _got: number;
-  /** The handler, then the body of the answer, where it is an iterator. */
+  /** What is stepped: the handler, then the body of the answer, if they are iterators. */
   _work: Iterator<any, any> | null;
-  /** The client lets the connection be kept: HTTP/1.1, and no "connection: close". Once there is an answer: it is kept. */
+  /** The client allows keep-alive: HTTP/1.1 without "connection: close". Once there is an answer: the connection is kept. */
   _keep: boolean;
-  /** 0: the answer came after the request's end. 1: before, so that the client may still be sending. While it is drained: until when. */
+  /** 0: the answer came after the end of the request. 1: it came earlier, so the client may still be sending. In DRAIN: when that ends. */
   _drainUntil: number;
   _stage?: Stage;
   _mode: Mode;
 }
 
 /**
- * Copies a segment: the driver's memory must be free again soon. What is not kept is copied, too: to allocate is the one way to have the
- * garbage collector called, which frees that memory. Nothing can tell a client to wait: of one that runs too far ahead of its answers no
- * more is kept.
+ * Copies a segment, because the driver's memory must soon be free again. Only the garbage collector frees that memory, and only allocations
+ * make it run. So a segment that is not kept is copied, too. The driver has no backpressure: when a client runs too far ahead of its answers,
+ * the rest of its input is discarded.
  */
 function onSegment(connection: Connection, data: Uint8Array): void {
   if (data.length > Max.SEGMENT) uncollected = 4 * Max.SEGMENT;
@@ -649,36 +653,36 @@ function onSegment(connection: Connection, data: Uint8Array): void {
   if (kept && (connection._waiting += data.length) > Max.SMALL) limitMemory(0);
 }
 
-/** Joins the next block of the input with what is left of the one before, if that is too little to be read. */
+/** Joins the next block of input to the rest of the one before, if that rest is too short to be read. */
 function pull(connection: Connection): void {
   const { _in, _segments } = connection;
   if (_in.length < Max.FRAME_HEAD && _segments.length) connection._in = _in.length ? concat(_in, _segments.shift()!) : _segments.shift()!;
 }
 
-/** So many bytes of the input have been read. */
+/** Removes the bytes that have been read from the input. */
 function consume(connection: Connection, count: number): void {
   connection._in = after(connection._in, count);
   connection._waiting -= count;
 }
 
-/** From now on nothing is taken in. The next step ends it, with 503 where a request is coming. */
+/** Discards the connection's input. The next step ends the connection, with 503 if a request was coming in. */
 function drop(connection: Connection): void {
   connection._in = NO_BYTES;
   connection._segments = [];
   connection._waiting = connection._deadline = 0;
 }
 
-/** Bytes that a client makes the server hold. An answer is the program's. */
+/** Bytes that a client makes the server hold. An answer does not count, as it is the program's. */
 const memoryOf = ({ _deadline, _waiting, _body, _stage, _unsent, _headBytes, _line }: Connection) =>
   _deadline && _waiting + _body.length + (_stage ? _unsent : _headBytes + _line.length);
 
-/** Bytes of one body or message. */
+/** Most bytes of one body or message. */
 const largestInput = (connection: Connection) => connection._stage ? connection._stage._maxBytes : connection._server._limits.maxBodyBytes;
 
 /**
- * Five clients at their limits would not fit into the memory. When all together hold too much, the one with most is dropped, of equals
- * the last.
- * @param more bytes that are asked for. If they are too many, nobody is dropped
+ * Five clients at their limits do not fit into the memory. When all clients together hold too much, the one that holds most is dropped. Of
+ * equals it is the last one.
+ * @param more bytes that a client asks for. If they are too many, nobody is dropped
  * @returns whether there is room for them
  */
 function limitMemory(more: number): boolean {
@@ -696,30 +700,30 @@ function limitMemory(more: number): boolean {
 }
 
 /**
- * False when the client has reset the connection, which nothing else reports. To be asked before anything is done to the
- * connection in this turn of the loop: what is done to a dead one hits the next client that gets its PCB.
+ * Returns false when the client has reset the connection, which nothing else reports. Each pass of the loop asks this before it uses the
+ * connection: a call on a dead connection would hit the next client that gets its PCB.
  */
 function alive(connection: Connection): boolean {
   if (writable(connection._fd)) return true;
-  // Should it be alive after all (the Wi-Fi may have been down for a moment), it must not be heard.
+  // If it is alive after all (Wi-Fi may have been down for a moment), its input must not arrive.
   dev.shutdown(connection._fd, 0);
   setAside(zombies, connection._fd);
   onClosed(connection);
   return false;
 }
 
-/** The client has all its time again. */
+/** Gives the client its full time again. */
 function restartTimeout(connection: Connection): void {
   connection._deadline = now + connection._server._limits.requestTimeoutSeconds * 1000;
 }
 
-/** Puts something behind what is to be sent. */
+/** Appends pieces to the output. */
 function send(connection: Connection, pieces: Piece[]): void {
   connection._unsent += sizeOf(pieces);
   connection._queue = connection._queue.concat(pieces);
 }
 
-/** Takes as much from the queue as one write may have. */
+/** Takes from the queue as much as one write may contain. */
 function fill(connection: Connection): void {
   const { _queue } = connection;
   for (let room; (room = Max.CHUNK - connection._out.length) > 0 && _queue.length;) {
@@ -730,15 +734,16 @@ function fill(connection: Connection): void {
   }
 }
 
-/** Whether it is not yet the turn of a connection: others wait for longer, or somebody's send buffer may be full. */
+/** Whether a connection must still wait for its turn: another has waited longer, or another's send buffer may be full. */
 const isEarly = (connection: Connection) => connections.some(({ _mode, _since, _fd }) => _mode & Mode.WAITS
   ? _since < connection._since
   : now < fillingUntil && _fd === fillingFd && _mode & Mode.FILLS) || (now < fillingUntil && parked.indexOf(fillingFd) >= 0);
 
 /**
- * Writes until nothing is left (then true), the send buffer is full, or the step has done its work. Answers that fill it go out one after the
- * other, the next when the client has ended, and so has all of it, or takes too long: two full ones do not fit into the board's C heap. (Those
- * of streams, and of many short answers that nobody reads, may: nothing tells what a client has acknowledged.)
+ * Writes until nothing is left (then it returns true), the send buffer is full, or the step has done its work. Two full send buffers do not
+ * fit into the board's C heap. So answers that fill the send buffer go out one after the other. The next one begins when the client before it
+ * has closed, and so has received everything, or has taken too long. (Streams, and many short answers that nobody reads, can still fill
+ * buffers: the driver does not report what a client has acknowledged.)
  */
 function flush(connection: Connection): boolean {
   const fd = connection._fd;
@@ -747,7 +752,7 @@ function flush(connection: Connection): boolean {
     if (work >= Max.WORK) return false;
     if (connection._mode & Mode.WAITS) {
       if (isEarly(connection)) {
-        restartTimeout(connection); // it is not its client that takes so long
+        restartTimeout(connection); // the delay is not its client's fault
         return false;
       }
       connection._mode = Mode.FILLS;
@@ -766,14 +771,14 @@ function flush(connection: Connection): boolean {
 }
 
 /**
- * The only way to end a connection: what was written is sent, then FIN. The driver accounts the client's late FIN to the
- * fd's number, and closes whoever has it by then; so the number is parked until then.
+ * The only way to end a connection: lwIP sends what was written, then FIN. When the client's FIN comes, the driver closes whatever socket has
+ * the fd by then. So the fd is parked until that FIN.
  */
 function end(connection: Connection): void {
   const fd = connection._fd;
   if (fd < 0) return;
-  // A zombie that could send until this connection ended, and cannot now, has the very same PCB: to close it, too, in this
-  // same turn does nothing to the PCB any more, and gives its fd back.
+  // A zombie that could send before this close and cannot after it has the same PCB. Closing it in the same pass does nothing more to the
+  // PCB, and frees the zombie's fd.
   const reused = zombies.filter(writable);
   const lower = [];
   let taken;
@@ -786,7 +791,7 @@ function end(connection: Connection): void {
   while (lower.length) dev.close(lower.pop()!);
 }
 
-/** Forgets a connection that is gone; its iterators are told. */
+/** Forgets a connection that has ended, and ends its iterators. */
 function dispose(connection: Connection): void {
   const left = connection._stage || connection._work;
   remove(connections, connection);
@@ -797,7 +802,7 @@ function dispose(connection: Connection): void {
   }
 }
 
-/** Makes a connection ready for its next request. */
+/** Prepares a connection for its next request. */
 function resetRequest(connection: Connection): void {
   connection._requests++;
   connection._state = State.IDLE;
@@ -808,7 +813,7 @@ function resetRequest(connection: Connection): void {
 
 // ------------------------------------------------------------------------------------------------------------ request
 
-/** Reads what has come, as far as the step's work allows. True when the handler may be called, or there is an answer already. */
+/** Reads the input, as far as the step's work allows. True when the handler may be called, or there is already an answer. */
 function readRequest(connection: Connection): boolean {
   while (connection._waiting && connection._state < State.HANDLER && work < Max.WORK) {
     pull(connection);
@@ -820,8 +825,9 @@ function readRequest(connection: Connection): boolean {
 }
 
 /**
- * Reads the lines that have come. Nearly always all of that is plain, which native functions tell in an eighth of a pattern's time: what JSON
- * escapes, quotes and line breaks among them, makes the text longer. (It does not escape "\x7f".)
+ * Reads the lines that have arrived. Nearly all of them are plain: they have no character that JSON escapes (control characters, quotes and
+ * backslashes), so JSON.stringify makes the text longer only by its line breaks. That check takes an eighth of a pattern's time. (JSON does not
+ * escape "\x7f", which is looked for.)
  */
 function readLines(connection: Connection): void {
   const text = connection._line + latin1(connection._in.subarray(0, Max.LINES));
@@ -845,15 +851,15 @@ function readLines(connection: Connection): void {
 }
 
 /**
- * Reads a line, and checks it. What cannot become one is refused before its end, which may never come; what was there at the step before
- * has been looked at. These functions return the status to fail with, or 0.
+ * Checks and reads a line. A malformed line is refused before its end, which may never come. Characters that an earlier step has checked are
+ * not checked again. This function and those below return 0, or the status of the error.
  */
 function readLine(connection: Connection, line: string, isWhole: boolean, isPlain: boolean): number {
   const limits = connection._server._limits;
   return (!isPlain && NOT_IN_LINE.test(line.slice(-Max.LINES - 1))) || (!isWhole && line && !NAME.test(line[0])) ? 400
     : connection._state === State.REQUEST_LINE
       ? line.length > limits.maxRequestLineSize ? 414
-        : isWhole && line ? readRequestLine(connection, line) : 0 // RFC 9112, section 2.2: empty lines before a request are ignored
+        : isWhole && line ? readRequestLine(connection, line) : 0 // RFC 9112, section 2.2: ignore empty lines before a request
       : line && connection._headBytes + line.length + 2 > limits.maxHeaderBytes ? 431
         : !isWhole ? 0 : line ? readField(connection, line) : endHead(connection);
 }
@@ -880,7 +886,7 @@ function readField(connection: Connection, line: string): number {
   const name = line.slice(0, colon);
   connection._headBytes += line.length + 2;
   if (++connection._fields > connection._server._limits.maxHeaderCount) return 431;
-  // Nearly all names are plain, too.
+  // Nearly all names are plain. escape() changes none of their characters, which takes less time than a pattern.
   const isPlain = escape(name) === name && name.indexOf('@') < 0 && name.indexOf('/') < 0;
   if (colon < 1 || colon > Max.NAME || !(isPlain || NAME.test(name))) return 400;
   const key = name.toLowerCase();
@@ -890,7 +896,7 @@ function readField(connection: Connection, line: string): number {
   return 0;
 }
 
-/** RFC 9112, sections 3.2, 6 and 9.3: the fields that say how long the request is, and what follows it. */
+/** RFC 9112, sections 3.2, 6 and 9.3: host, the length of the body, and whether the connection may be kept. */
 function endHead(connection: Connection): number {
   const { _headers, _server } = connection;
   const limits = _server._limits;
@@ -933,19 +939,19 @@ function readBody(connection: Connection): void {
 
 function endBody(connection: Connection): void {
   connection._state = State.HANDLER;
-  connection._deadline = Infinity; // the client waits for the handler, not the other way round
+  connection._deadline = Infinity; // the client waits for the handler, which may take any time
 }
 
 /** Calls the handler. */
 function dispatch(connection: Connection): unknown {
   const { _found } = connection;
-  // The last argument is for the extension: nobody else is told of it.
+  // The last argument is for the WebSocket extension, and is not documented.
   return _found instanceof Response ? _found : (_found._handler as any).call(
     connection._server, connection._path, connection._query, connection._headers, connection._body, connection._match, connection,
   );
 }
 
-/** One step of the handler. True when there is an answer. */
+/** Runs one step of the handler. True when there is an answer. */
 function handle(connection: Connection): boolean {
   const result = connection._work ? stepOf(connection._work) : { done: true, value: dispatch(connection) };
   if (!result.done) return false;
@@ -953,7 +959,7 @@ function handle(connection: Connection): boolean {
   if (reply && typeof reply.then === 'function') reply = stepsOf(reply);
   if (isIterator(reply)) {
     connection._work = reply;
-    connection._keep = false; // it takes its time, and so will not be the reader any more
+    connection._keep = false; // a slow handler's connection is sealed, see step()
     return false;
   }
   answer(connection, reply);
@@ -964,30 +970,30 @@ function handle(connection: Connection): boolean {
 
 /** An answer to a request. */
 export class Response {
-  /** What is sent. */
+  /** The body, as it was given or as JSON. */
   body: string | Uint8Array | BodyIterator;
-  /** RFC 9110, section 15. */
+  /** The status code: RFC 9110, section 15. */
   status: number;
-  /** Of the body, without the charset that is added. */
+  /** The type of the body, without the charset that is added. */
   contentType: string;
-  /** More headers than those of the body. */
+  /** Additional headers. */
   headers: { [name: string]: string | number };
   /** @internal */
   declare _stage?: Stage;
-  /** @internal Bytes of a body that is an iterator, if they are known. */
+  /** @internal The length in bytes of a body that is an iterator, if it is known. */
   declare _length?: number;
-  /** @internal Makes the response that is sent, when the request's headers are known. */
+  /** @internal Makes the response that is sent, from the request's headers. */
   declare _resolve?: (requestHeaders: RequestHeaders) => Response;
 
   /**
-   * @param body text (sent as UTF-8), bytes, an iterator of both that is sent as it comes and ended by closing, or any other
-   *   value, sent as JSON. Default ''
-   * @param status RFC 9110, section 15. Default 200
-   * @param contentType default 'text/plain', for JSON 'application/json'; "; charset=utf-8" is added to a text type, and to whatever
-   *   is sent from a string or as JSON, unless it has a parameter
-   * @param headers more of them; a content-type among them is sent instead of contentType. Default none
-   * @throws Error when a header has a line break, another control character, or a character above U+00FF (checked again when the
-   *   response goes out), or the status has not three digits; TypeError for what cannot be JSON
+   * @param body text (sent as UTF-8), bytes, an iterator that yields either (a stream, see {@link BodyIterator}), or any other value, which is
+   *   sent as JSON. Default ''
+   * @param status three digits: RFC 9110, section 15. Default 200
+   * @param contentType default 'text/plain', for JSON 'application/json'. If it has no parameter, "; charset=utf-8" is added to a text type
+   *   and to the type of a string or JSON
+   * @param headers additional headers. A content-type among them replaces contentType. Default none
+   * @throws Error when a header has a line break, another control character or a character above U+00FF, or the status does not have three
+   *   digits (all of it is checked again when the response is sent); TypeError for a value that JSON cannot express
    */
   constructor(body?: unknown, status?: number, contentType?: string, headers?: { [name: string]: string | number }) {
     if (body === undefined) body = '';
@@ -1003,10 +1009,10 @@ export class Response {
   }
 }
 
-/** Whether a text can be sent in a line. Many have nothing to escape, which is told in half of a pattern's time. */
+/** Whether a text can be sent in a line. Most texts have nothing to escape, and to see that takes half of a pattern's time. */
 const isText = (text: string) => encodeURI(text) === text || !NOT_IN_LINE.test(text);
 
-/** Checks a response, and makes its headers' names lower case: of one name in two spellings the later one counts. */
+/** Checks a response and converts its headers' names to lower case. Of two spellings of a name, the later one counts. */
 function check(response: Response): void {
   const { status, contentType, headers } = response;
   let bad = !(status > 99 && status < 1000 && status === (status | 0)) || !isText(contentType);
@@ -1019,23 +1025,23 @@ function check(response: Response): void {
   if (bad) throw Error('Bad status or header');
 }
 
-/** What all that fails is answered with. */
+/** The response to everything that fails. */
 const failure = (status: number, headers?: { [name: string]: string }, message?: string) =>
   new Response(message || '' + status, status, '', headers);
 
-/** Fails a request that has not reached its handler. */
+/** Answers a request with an error before it reaches its handler. */
 function fail(connection: Connection, status: number): void {
   answer(connection, failure(status, status === 503 ? { 'retry-after': '1' } : undefined));
 }
 
 const lasts = (connection: Connection) => connection._mode & Mode.LASTS;
 
-/** Puts the head of an answer on its way, and lets the body follow. */
+/** Queues the head of an answer. Its body follows. */
 function answer(connection: Connection, reply: Reply): void {
   const isOwn = reply instanceof Response;
   let response = isOwn ? reply : new Response(reply, reply === undefined ? 204 : 0, reply instanceof Uint8Array ? BINARY : '');
   if (response._resolve) response = response._resolve(connection._headers);
-  if (isOwn && !response._stage) check(response); // a program may have changed it since it was made
+  if (isOwn && !response._stage) check(response); // the program may have changed it since its constructor
   const { body, status } = response;
   const hasNoContent = status < 200 || status === 204 || status === 304;
   const sendsNoContent = hasNoContent || connection._method === 'HEAD';
@@ -1046,14 +1052,14 @@ function answer(connection: Connection, reply: Reply): void {
     : response._stage ? Mode.LASTS
     : !streamed || sendsNoContent || length != null ? 0
     : Mode.LASTS | (response.headers['content-length'] == null ? connection._mode : 0);
-  // One connection stays free of them, for short requests.
+  // One connection stays free for short requests.
   const isFull = lasts(connection) && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections;
   if (streamed && (isFull || sendsNoContent) && body.return) body.return();
   if (isFull) return fail(connection, 503);
   connection._drainUntil = connection._state < State.HANDLER || connection._overrun ? 1 : 0;
-  // Only browsers repeat a request that meets the end of a kept connection. They leave that half open, which keeps its PCB for 20 s: so none is
-  // kept when no other PCB is to spare because of such ones, nor on the ports that are for WebSockets. One that has a zombie's PCB has to be
-  // ended by the server, see end().
+  // Only browsers repeat a request that meets the end of a kept connection. They leave that connection half open, which keeps its PCB busy for
+  // 20 s. So no connection is kept when half-open ones have taken all other PCBs, nor on the ports for WebSockets. A connection with a zombie's
+  // PCB has to be ended by the server, see end().
   connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection)
     && connection._listener._first && length! < Max.AT_ONCE && !connection._zombies.length && (held.length > 0 || !parked.length)
     && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
@@ -1069,7 +1075,7 @@ function answer(connection: Connection, reply: Reply): void {
   if (connection._server._limits.debug) log(connection._server, connection._method + ' ' + connection._path + ' ' + status);
 }
 
-/** RFC 9112, section 4; without a reason phrase, which nobody reads. */
+/** RFC 9112, section 4. There is no reason phrase, because no client reads it. */
 function headOf(
   { body, status, contentType, headers }: Response, hasNoContent: boolean, length: number | undefined, connection: Connection,
 ): string {
@@ -1085,7 +1091,7 @@ function headOf(
   return head + own + '\r\n\r\n';
 }
 
-/** Writes what there is, then asks for more. True when that was all. */
+/** Writes what there is, then asks the body for more. True when all of it is written. */
 function continueAnswer(connection: Connection): boolean {
   if (!flush(connection)) {
     if (dev.errno) connection._keep = false;
@@ -1119,7 +1125,7 @@ function finish(connection: Connection): void {
   }
 }
 
-/** What the client still sends is discarded for a while: a reset would take from it what it has not read yet. */
+/** Discards what the client still sends for a while. A reset would make it lose the part of the answer that it has not read yet. */
 function drain(connection: Connection): void {
   drop(connection);
   connection._state = State.DRAIN;
@@ -1136,7 +1142,7 @@ declare function require(name: 'fs'): {
   close(fd: number): void;
 };
 
-/** Content types, each with the extensions that are not its subtype. One text: in an object the extension "constructor" would be found. */
+/** Content types, each followed by the extensions that differ from its subtype. An object would also have the extension "constructor". */
 const CONTENT_TYPES = ' text/html/ text/css/ text/plain/txt/ text/javascript/js/mjs/ application/json/ application/wasm/ image/png/ image/gif/ '
   + 'image/webp/ image/svg+xml/svg/ image/jpeg/jpg/ image/x-icon/ico/ font/woff2/';
 
@@ -1145,7 +1151,7 @@ function contentTypeOf(path: string): string {
   return at < 0 ? BINARY : /\w+.[^/]+/.exec(CONTENT_TYPES.slice(CONTENT_TYPES.lastIndexOf(' ', at)))![0];
 }
 
-/** Bytes of a file; -1 when there is none of that name. */
+/** The size of a file in bytes, or -1 when there is no such file. */
 function fileSize(path: string): number {
   try {
     const stat = require('fs').stat(path);
@@ -1155,7 +1161,7 @@ function fileSize(path: string): number {
   }
 }
 
-/** The bytes of a file, `bufferSize` at a step. Opened at the first step, closed after the last, or when the client leaves. */
+/** Yields the bytes of a file, `bufferSize` at a time. The file is open from the first step to the last, or until the client leaves. */
 function fileBody(path: string, left: number, bufferSize: number): BodyIterator {
   const buffer = new Uint8Array(bufferSize);
   const fs = require('fs');
@@ -1179,12 +1185,12 @@ function fileBody(path: string, left: number, bufferSize: number): BodyIterator 
 }
 
 /**
- * An answer with a file. NAME.gz goes out in its place where it exists and the client accepts gzip. 404 when there is no such
- * file, or a segment of the path is "..".
- * @param path in the board's file system
- * @param headers more headers, such as cache-control. Default none
- * @param contentType default: by the extension, else 'application/octet-stream'
- * @param bufferSize bytes read at a step. Default 1024
+ * A response with a file. If there is a file NAME.gz and the client accepts gzip, or if there is only NAME.gz, that is sent instead. The client
+ * gets 404 when there is neither, or when a segment of the path is "..".
+ * @param path the file's path on the board
+ * @param headers additional headers, such as cache-control. Default none
+ * @param contentType default: the type for the extension, or 'application/octet-stream'
+ * @param bufferSize bytes to read at a step. Default 1024
  */
 export const FileResponse = function (path: string, headers?: { [name: string]: string | number }, contentType?: string, bufferSize?: number) {
   const response = new Response('', 200, contentType || contentTypeOf(path), headers);
@@ -1192,7 +1198,7 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
     let zipped = /(^|[ ,])gzip *(,|$|; *q=(1|0\.0*[1-9]))/i.test(listOf(requestHeaders['accept-encoding']));
     let name = zipped ? path + '.gz' : path;
     let size = fileSize(name);
-    if (size < 0) { // the other one, whatever the client accepts: RFC 9110, section 12.5.3
+    if (size < 0) { // send the other file, whatever the client accepts: RFC 9110, section 12.5.3
       zipped = !zipped;
       name = zipped ? path + '.gz' : path;
       size = fileSize(name);
@@ -1212,7 +1218,7 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 
 // ------------------------------------------------------------------------------------------------------------- server
 
-/** One bounded step of a connection. */
+/** Runs one bounded step of a connection. */
 function step(connection: Connection): void {
   if (now > connection._deadline && (connection._state || !connection._waiting)) {
     if (connection._state && connection._state < State.HANDLER) fail(connection, connection._deadline ? 408 : 503);
@@ -1241,24 +1247,24 @@ function step(connection: Connection): void {
     case State.DRAIN:
       return;
   }
-  // The answer takes its time: the next client may be heard meanwhile. Of those that are drained, kept or upgraded finish() takes care.
+  // The answer takes more steps, so the next client may connect meanwhile. finish() handles connections that are drained, kept or upgraded.
   if (isReader(connection) && !connection._drainUntil && !connection._keep && !connection._stage) seal(connection);
 }
 
 /**
- * The web server. Subclass it and mark methods with {@link route}, or add handlers with {@link Server.route}; then give
- * {@link Server.start} to {@link run}, or call {@link Server.listen}.
+ * The web server. Add handlers with {@link Server.route}, or make a subclass and mark its methods with {@link route}. Then call
+ * {@link Server.listen}, or pass {@link Server.start} to {@link run}.
  */
 export class Server {
   /** @internal */
   _limits: Required<ServerOptions> & { sockets?: number };
-  /** @internal Its ports, the first one first; none when it does not listen. */
+  /** @internal Its ports in order; none when it does not listen. */
   _listeners: Listener[] = [];
-  // Declared only: as a field of its own, which some compilers make of it, it would hide the routes of the class.
+  // Only declared: some compilers would otherwise make it an own field, which would hide the routes of the class.
   private declare _routes?: Route[];
 
   /**
-   * @param options limits and switches; see there for the defaults
+   * @param options limits and switches, see {@link ServerOptions}
    * @throws Error for an option that does not exist
    */
   constructor(options?: ServerOptions);
@@ -1281,25 +1287,25 @@ export class Server {
   }
 
   /**
-   * Adds a handler, to this server only. The first route that fits answers; GET routes answer HEAD, too.
-   * @param path a regular expression; text is anchored at both ends
-   * @param method 'GET', 'POST', ... (case matters, as in HTTP)
+   * Adds a handler to this server only. The first route that matches answers. A GET route also answers HEAD.
+   * @param path a regular expression; a string must match the whole path
+   * @param method 'GET', 'POST' and so on, in capitals
    * @param handler see {@link Handler}
    * @returns this
-   * @throws Error that names the route, when the method is not in capitals, or the handler is no function
+   * @throws Error with the route, when the method is not in capitals or the handler is not a function
    */
   route(path: string | RegExp, method: string, handler: Handler<this>): this {
     if (!/^[A-Z]+$/.test(method) || typeof handler !== 'function') throw Error('Bad route: ' + method + ' ' + path);
     const isText = isString(path);
-    // A new list: the one so far may be the class's, or of the class above it. For text that does not fit there is the empty match: without it
-    // an engine tries every character of the path.
+    // Always a new list, because the old one may belong to the class or to its parent. A string that does not match gives the empty match:
+    // without that alternative, an engine would try every character of the path.
     this._routes = (this._routes || []).concat({
       _path: isText ? RegExp('^(?:' + path + ')$|') : path as RegExp, _isText: isText, _method: method, _handler: handler,
     });
     return this;
   }
 
-  /** @internal The route of a request, which gets its match; or what it is answered with when there is none. */
+  /** @internal Finds the route of a request and stores its match in the request. Returns the error response when there is none. */
   _find(request: Connection): Route | Response {
     const method = request._method;
     let allow = '';
@@ -1316,10 +1322,10 @@ export class Server {
   }
 
   /**
-   * The server as a generator: every `next()` is one bounded step, never longer than your handlers are.
-   * @param port to listen on. Default 80
-   * @returns the iterator: this server itself
-   * @throws Error with the port, when it is in use, no socket is left, or Wi-Fi is not connected; Error when this server listens already
+   * Listens, and returns the server as a generator: each `next()` is one bounded step, plus the time of your handlers.
+   * @param port the port to listen on. Default 80
+   * @returns the iterator, which is this server
+   * @throws Error with the port, when it is in use, no socket is left or Wi-Fi is not connected; Error when this server is already listening
    */
   start(port?: number): Iterator<undefined> {
     const first = port || 80;
@@ -1332,14 +1338,14 @@ export class Server {
     return this;
   }
 
-  /** One bounded step of the server, once {@link Server.start} was called. */
+  /** Runs one bounded step of the server, after {@link Server.start}. */
   next(): IteratorResult<undefined> {
     if (!this._listeners.length) return DONE;
     const time = millis();
     now += Math.min(time - lastMillis, Ms.PASS);
     lastMillis = time;
     admit(this._limits.reserve);
-    // Two windows in a row would not fit into the driver's 20 KB. Small blocks, as the heap may have no large one.
+    // Two TCP windows in a row would not fit into the C heap's 20 KB. The blocks are small, because the heap may have no large one.
     while (uncollected > 0) uncollected -= new Uint8Array(Max.SEGMENT).length;
     for (let i = connections.length; i--;) {
       const connection = connections[i];
@@ -1350,7 +1356,7 @@ export class Server {
           dispose(connection);
         } else if (alive(connection) && work < Max.WORK) {
           step(connection);
-          if (work >= Max.WORK && connections[i] === connection) connections.unshift(connections.splice(i++, 1)[0]); // it is the last at the next step
+          if (work >= Max.WORK && connections[i] === connection) connections.unshift(connections.splice(i++, 1)[0]); // last in the next step
         }
       } catch (error) {
         const message = log(this, error);
@@ -1358,14 +1364,14 @@ export class Server {
         else if (connection._state < State.ANSWER && connection._fd >= 0) answer(connection, failure(500, undefined, message));
       }
     }
-    work = 0; // here, as a client that connects between two steps may have to be answered at once
+    work = 0; // here, because a client that connects between two steps may get its 421 at once
     return NOT_DONE;
   }
 
   /**
-   * {@link Server.start}, driven by the event loop.
-   * @param port to listen on. Default 80
-   * @param ready called when the server listens
+   * Listens, and lets the event loop step the server.
+   * @param port the port to listen on. Default 80
+   * @param ready called when the server is listening
    * @returns this
    * @throws Error as start() does
    */
@@ -1375,7 +1381,7 @@ export class Server {
     return this;
   }
 
-  /** Ends this server's connections and stops listening. */
+  /** Ends all connections of this server and stops listening. */
   close(): void {
     connections.slice().forEach((connection) => {
       if (connection._server !== this) return;
@@ -1391,15 +1397,15 @@ export class Server {
   }
 
   /**
-   * Prints on the console; override it to log elsewhere. It is called for errors and, with options.debug, for requests.
-   * @param message what was thrown; or a request's method, path and status
+   * Prints a message on the console. Override it to log elsewhere. The server calls it for errors and, with options.debug, for requests.
+   * @param message what was thrown, or a request's method, path and status
    */
   debug(message: unknown): void {
     console.log(message);
   }
 }
 
-/** What {@link route} gives: a decorator, legacy or standard, for methods with the signature of a {@link Handler}. */
+/** What {@link route} returns: a decorator (legacy or standard) for methods with the signature of a {@link Handler}. */
 export interface RouteDecorator {
   /** Legacy decorators: the class's prototype. */
   <T extends Handler>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<T>): void;
@@ -1408,9 +1414,9 @@ export interface RouteDecorator {
 }
 
 /**
- * Decorator for methods of a {@link Server} subclass: makes the method the handler of a route.
- * @param path a regular expression; text is anchored at both ends
- * @param method 'GET', 'POST', ... Default 'GET'; for 'WEBSOCKET' the method is a WebSocketHandler
+ * Decorator that makes a method of a {@link Server} subclass the handler of a route.
+ * @param path a regular expression; a string must match the whole path
+ * @param method 'GET', 'POST' and so on, in capitals. Default 'GET'. With 'WEBSOCKET', the method is a WebSocketHandler
  */
 export function route(path: string | RegExp, method: 'WEBSOCKET'): (target: any, name: any) => void;
 export function route(path: string | RegExp, method?: string): RouteDecorator;
@@ -1423,8 +1429,8 @@ export function route(path: string | RegExp, method?: string): any {
 }
 
 /**
- * Steps iterators side by side from the event loop, until each is done: what asyncio.gather is in Python. One that
- * throws is reported on the console and dropped.
+ * Steps iterators side by side from the event loop until each is done, as asyncio.gather does in Python. If one throws, the error is printed
+ * and the others go on.
  */
 export function run(...iterators: Iterator<unknown>[]): void;
 export function run(): void {
@@ -1442,7 +1448,7 @@ export function run(): void {
   }, 0);
 }
 
-/** @internal What websocket.ts builds upon. */
+/** @internal What websocket.ts uses of this file. */
 export const _seam = {
   _consume: consume,
   _limitMemory: limitMemory,

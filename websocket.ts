@@ -1,11 +1,15 @@
 /**
  * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
- * The file reads top to bottom in the order in which data flows: upgrade, the socket (whose methods name what follows), frames in,
- * messages, handler, frames out, closing.
+ *
+ *     const server = new WebSocketServer();
+ *     server.route('/echo', 'WEBSOCKET', function* (path, headers, ws) {
+ *       for (let message; (message = yield* ws.recv()) !== null;) yield* ws.send(message);
+ *     });
+ *     server.listen(80);
  */
 import { Connection, Handler, RequestHeaders, Response, Route, Server, ServerOptions, _seam } from './ehttpserver';
 
-const core = _seam; // its name is shorter than that of a module's export
+const core = _seam; // a local name is shorter than a module's export
 const {
   _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _listOf, _log, _NO_BYTES, _piecesOf, _pull,
   _restartTimeout, _send, _sizeOf, _stepOf, _stepsOf, _utf8Bytes,
@@ -16,59 +20,59 @@ const {
 /** RFC 6455, section 5.2. */
 const enum Opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 }
 
-/** {@link Frame.opcode}: more of a message that has begun. */
+/** {@link Frame.opcode}: continues a message. */
 export const WS_OPCODE_CONTINUATION = Opcode.CONTINUATION;
-/** {@link Frame.opcode}: begins a message that is UTF-8. */
+/** {@link Frame.opcode}: begins a text message (UTF-8). */
 export const WS_OPCODE_TEXT = Opcode.TEXT;
-/** {@link Frame.opcode}: begins a message of bytes. */
+/** {@link Frame.opcode}: begins a binary message. */
 export const WS_OPCODE_BINARY = Opcode.BINARY;
-/** {@link Frame.opcode}: closes. */
+/** {@link Frame.opcode}: closes the socket. */
 export const WS_OPCODE_CLOSE = Opcode.CLOSE;
 /** {@link Frame.opcode}: asks for a pong. */
 export const WS_OPCODE_PING = Opcode.PING;
 /** {@link Frame.opcode}: answers a ping. */
 export const WS_OPCODE_PONG = Opcode.PONG;
 
-/** A frame as it came, unmasked. */
+/** A received frame, unmasked. */
 export interface Frame {
-  /** The last one of its message. */
+  /** Whether this is the last frame of its message. */
   fin: boolean;
   /** One of the `WS_OPCODE_` numbers. */
   opcode: number;
-  /** Its bytes. */
+  /** The bytes of the frame, at most maxMessageBytes. */
   payload: Uint8Array;
 }
 
-/** For `yield*`: yields until it has its value. */
+/** An iterator for `yield*`: it yields until it has its value. */
 export interface Steps<T> {
-  /** One step: not done, or done with the value. */
+  /** Runs one step: not done, or done with the value. */
   next(): IteratorResult<undefined, T>;
-  /** Itself, for `yield*`. */
+  /** Returns itself, for `yield*`. */
   [Symbol.iterator](): Steps<T>;
 }
 
-/** Limits and switches beside those of {@link ServerOptions}. */
+/** Limits and switches, in addition to those of {@link ServerOptions}. */
 export interface WebSocketOptions extends ServerOptions {
-  /** Ports behind the first one, each for one WebSocket at a time on stock firmware: 0 to 4. Default 3. With 0 the first port takes one. */
+  /** Ports after the first, 0 to 4. On stock firmware, each takes one WebSocket at a time. With 0, the first port takes one. Default 3. */
   sockets?: number;
-  /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
+  /** Most bytes of a received message (a larger one closes with 1009), and of output that waits (more drops the client). Default 16384. */
   maxMessageBytes?: number;
-  /** Seconds between two pings; a client that leaves two unanswered is dropped. 0: none. Default 20. */
+  /** Seconds between two pings. A client that does not answer two of them is dropped. 0: no pings. Default 20. */
   pingSeconds?: number;
-  /** Origins that may connect beside the server's own, such as 'http://example.com'; '*' for all. Default none. */
+  /** Origins that may connect in addition to the server's own, such as 'http://example.com', or '*' for all. Default none. */
   origins?: string[];
-  /** Subprotocols; the first one that the client offers, too, is taken. Default none. */
+  /** Subprotocols. The first one that the client also offers is used. Default none. */
   protocols?: string[];
 }
 
 /**
- * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
- * When the generator (or an async function) ends the socket is closed with 1000; when it, or the function, throws, with 1011.
+ * Serves one WebSocket: a generator, an async function, or a function that sets {@link WebSocket.onmessage}. `this` is the server. When a
+ * generator or an async function ends, the socket is closed with 1000. When any of them throws, it is closed with 1011.
  * @param path percent-decoded once, without the query
- * @param headers of the handshake, names in lower case
+ * @param headers the headers of the handshake, with names in lower case
  * @param ws the socket
  * @param query raw, without the "?"
- * @param match of the route's regular expression: `match[1]` is its first group
+ * @param match the match of the route's regular expression: `match[1]` is its first group
  */
 export type WebSocketHandler<S = any> = (
   this: S, path: string, headers: RequestHeaders, ws: WebSocket, query: string, match: string[],
@@ -83,13 +87,13 @@ type Limits = Required<WebSocketOptions>;
 // ----------------------------------------------------------------------------------------------------------- numbers
 
 const enum Max {
-  /** Bytes of a message that its handler gets in the step that reads it; of one in fragments there is room for so many at first. */
+  /** A longer message is delivered in a step of its own. Also the room that a message in fragments gets at first. */
   SHORT = 2048,
-  /** Blocks of input that are unmasked at a step, each of a segment at most: with one, a segment at each pass would be too much. */
+  /** Blocks of input (a segment at most) that are unmasked in a step. With one, input would pile up when a segment comes in each pass. */
   BLOCKS = 2,
-  /** Bytes of a control frame's payload. */
+  /** Most bytes in a control frame's payload. */
   CONTROL = 125,
-  /** Bytes that may wait to go out beside a message: control frames. */
+  /** Bytes of control frames that may wait to go out in addition to a message. */
   SLACK = 1024,
 }
 
@@ -97,10 +101,10 @@ const enum Code { NORMAL = 1000, PROTOCOL = 1002, NONE = 1005, LOST = 1006, BAD_
 
 const WAIT = { done: false } as IteratorResult<undefined, any>;
 
-/** The limits of a socket's server. */
+/** The options of a socket's server. */
 const limitsOf = (ws: WebSocket) => ws._connection._server._limits as Limits;
 
-/** Steps until `value` gives something. */
+/** Steps until `value` returns something. */
 function steps<T>(value: () => T | undefined): Steps<T> {
   const iterator: any = {
     next: () => {
@@ -119,7 +123,7 @@ const members = (header?: string) => _listOf(header).split(/[ \t,]+/);
 
 const hasToken = (header: string | undefined, token: string) => members(_listOf(header).toLowerCase()).indexOf(token) >= 0;
 
-/** Without the port: a page that came from one port of the board opens its socket on another. */
+/** A host without its port: a page from one port of the board opens its socket on another port. */
 const hostName = (authority: string) => authority.replace(/:\d*$/, '');
 
 const upgradeRequired = () => _failure(426, { upgrade: 'websocket', 'sec-websocket-version': '13' });
@@ -127,7 +131,7 @@ const upgradeRequired = () => _failure(426, { upgrade: 'websocket', 'sec-websock
 const asksForWebSocket = ({ _method, _keep, _headers }: Connection) =>
   _headers.upgrade && _method === 'GET' && _keep && hasToken(_headers.upgrade, 'websocket') && hasToken(_headers.connection, 'upgrade');
 
-/** RFC 6455, section 4.2: a column of guards, then the answer to the handshake. */
+/** RFC 6455, section 4.2: checks the handshake, then answers it. */
 function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) => unknown): Response | Steps<Response> {
   if (request._headers['sec-websocket-version'] !== '13') return upgradeRequired();
   const { origins, protocols } = server._limits as Limits;
@@ -138,11 +142,11 @@ function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) =
   if (origin && origins.indexOf(origin) < 0 && origins.indexOf('*') < 0
     && hostName(origin.replace(/^https?:\/\//, '')) !== hostName(host.toLowerCase())) return _failure(403);
   if (first._reader === request && server._listeners[1]) {
-    // Stock firmware: pages come from this port, which hears one client at a time.
+    // Stock firmware: this port is for pages, and can read one client at a time.
     return _failure(421, undefined, server._listeners.slice(1).map((listener) => listener._port).join(', '));
   }
-  request._drainUntil = 1; // it stays the reader
-  return steps(() => { // SHA-1 is work for a step of its own
+  request._drainUntil = 1; // so that step() does not seal it: it stays the reader
+  return steps(() => { // SHA-1 takes long, so it gets a step of its own
     const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
     answer['sec-websocket-accept'] = acceptKey(key);
     if (protocol) answer['sec-websocket-protocol'] = protocol;
@@ -154,50 +158,50 @@ function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) =
 
 // ------------------------------------------------------------------------------------------------------------ socket
 
-/** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
+/** A WebSocket, as its handler sees it. Defaults are on the prototype, so that an idle socket takes less memory. */
 export class WebSocket {
-  /** True once a close frame went either way, or the connection is lost. */
+  /** True once either side has sent a close frame, or the connection is lost. */
   declare closed: boolean;
-  /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
+  /** The close code of whoever closed first: 1005 if the client gave none, 1006 if the connection was lost, 0 while the socket is open. */
   declare closeCode: number;
-  /** Bytes that wait to go out. */
+  /** Bytes of output that wait to be sent. */
   declare bufferedAmount: number;
-  /** Called with every whole message, if set: text as a string, binary as a Uint8Array. */
+  /** If set, it is called with each whole message: text as a string, binary as a Uint8Array. */
   declare onmessage?: (data: string | Uint8Array) => void;
-  /** Called once, when the socket is closed, with {@link closeCode}. */
+  /** If set, it is called once when the socket is closed, with {@link closeCode}. */
   declare onclose?: (code: number) => void;
 
   /** @internal */ declare _connection: Connection;
-  /** @internal Bytes of input that may wait: those of one message. */
+  /** @internal Bytes of input that may wait: one message. */
   declare _maxBytes: number;
-  /** @internal The handler, until it is called; then what it returned, if that is an iterator. */
+  /** @internal The handler until it is called, then the iterator that it returned. */
   declare _handler?: (ws: WebSocket) => unknown;
   /** @internal */ declare _work?: Iterator<unknown>;
-  /** @internal The message is whole, and nobody has taken it yet. */
+  /** @internal The message is whole and not taken yet. */
   declare _whole: boolean;
-  /** @internal The program reads frames itself; and one that it has not taken yet. */
+  /** @internal Whether the program reads frames itself, and a frame that it has not taken yet. */
   declare _byFrame: boolean;
   /** @internal */ declare _frame?: Frame;
 
   /**
-   * @internal The frame that comes: first byte (its bit 128: FIN, bit 8: a control frame), mask, where its payload goes, bytes so far;
-   * without a target there is none.
+   * @internal The current frame: its first byte (bit 128: FIN, bit 8: control frame), its mask, where its payload goes, and how many bytes have
+   * arrived. Without a target, there is no current frame.
    */
   declare _first: number;
   /** @internal */ declare _mask: Uint8Array;
   /** @internal */ declare _target?: Uint8Array;
   /** @internal */ declare _got: number;
-  /** @internal The message that comes into the connection's _body: opcode (0: none), bytes so far, how far they are UTF-8. */
+  /** @internal The current message, in the connection's _body: its opcode (0: none), bytes so far, and how many of them are checked UTF-8. */
   declare _type: number;
   /** @internal */ declare _length: number;
   /** @internal */ declare _utf8: number;
 
-  /** @internal Bytes ever queued. */
+  /** @internal Bytes queued since the beginning. */
   declare _queued: number;
   /** @internal */ declare _pingAt: number;
-  /** @internal Pings without an answer. */
+  /** @internal Pings that are not answered yet. */
   declare _pings: number;
-  /** @internal What becomes of the connection once everything is out. */
+  /** @internal What ends the connection once all output is sent. */
   declare _then?: (connection: Connection) => void;
 
   /** @internal */
@@ -208,7 +212,7 @@ export class WebSocket {
     schedulePing(this);
   }
 
-  /** @internal One bounded step. */
+  /** @internal Runs one bounded step. */
   next(): void {
     const connection = this._connection;
     if (_flush(connection)) {
@@ -223,7 +227,7 @@ export class WebSocket {
     if (millis() > this._pingAt) ping(this);
   }
 
-  /** @internal The connection is gone, or the socket closed and all is out: what had come is read, the handler sees the end once, and is ended. */
+  /** @internal The connection has ended, or the close frame is sent. Reads the input that is left, tells the handler, and ends it. */
   return(): void {
     let left;
     while (!this.closed && left !== this._connection._waiting) {
@@ -236,7 +240,7 @@ export class WebSocket {
     if (work && !work.next().done && work.return) work.return();
   }
 
-  /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
+  /** Use `yield*`. Gives the next whole message, as a string or a Uint8Array, or null once the socket is closed. */
   recv(): Steps<string | Uint8Array | null> {
     return steps(() => {
       return this._whole ? take(this) : this.closed ? null : undefined;
@@ -244,12 +248,12 @@ export class WebSocket {
   }
 
   /**
-   * `yield*` it: the next frame, unmasked, or null once the socket is closed. From the first call on, the program sees all frames
-   * and does the protocol itself, pings, fragments and closing included.
+   * Use `yield*`. Gives the next frame, unmasked, or null once the socket is closed. From the first call on, the program gets every frame and
+   * handles pings, fragments and closing itself.
    */
   recvFrame(): Steps<Frame | null> {
     const { _whole, _type, _length, _connection } = this;
-    // What has come of a message becomes its first frame.
+    // The part of a message that has arrived becomes its first frame.
     if (_whole || _length) this._frame = { fin: _whole, opcode: _type, payload: _connection._body.subarray(0, _length) };
     this._byFrame = true;
     this._whole = false;
@@ -265,9 +269,9 @@ export class WebSocket {
   }
 
   /**
-   * Queues a message at once; once the socket is closed, it is dropped.
-   * @param data a string goes out as text, a Uint8Array (no other buffer) as binary, any other value as JSON text
-   * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
+   * Queues a message at once. On a closed socket, it does nothing.
+   * @param data a string is sent as text, a Uint8Array (no other buffer) as binary, any other value as JSON text
+   * @returns an iterator that ends when all of the message is sent. `yield*` it for backpressure, or ignore it
    */
   send(data: string | Uint8Array | object | number | boolean | null): Steps<true> {
     return data instanceof Uint8Array ? this.sendBinary(data) : this.sendText(typeof data === 'string' ? data : JSON.stringify(data));
@@ -285,24 +289,24 @@ export class WebSocket {
 
   /**
    * See {@link send}.
-   * @param bytes at most 125, default none
-   * @throws Error when there are more
+   * @param bytes at most 125. Default none
+   * @throws Error when there are more than 125
    */
   sendPing(bytes?: Uint8Array): Steps<true> {
     return queue(this, Opcode.PING, bytes || _NO_BYTES);
   }
 
-  /** As {@link sendPing}. Needed only with {@link recvFrame}: else pings are answered by themselves. */
+  /** Like {@link sendPing}. Only needed with {@link recvFrame}: otherwise pings are answered automatically. */
   sendPong(bytes?: Uint8Array): Steps<true> {
     return queue(this, Opcode.PONG, bytes || _NO_BYTES);
   }
 
   /**
-   * Closes the socket: RFC 6455, section 7.
-   * @param code default 1000
+   * Closes the socket: RFC 6455, section 7. The close frame follows what was queued before.
+   * @param code the close code. Default 1000
    * @param reason at most 123 bytes as UTF-8. Default none
-   * @returns an iterator that ends at once: the close frame follows what was queued before
-   * @throws Error when the reason is longer, or the code is none that may be sent: RFC 6455, section 7.4
+   * @returns an iterator that ends at once
+   * @throws Error when the reason is longer, or the code must not be sent: RFC 6455, section 7.4
    */
   sendClose(code?: number, reason?: string): Steps<true> {
     if (code && !isCloseCode(code)) throw Error('Bad close code');
@@ -318,10 +322,10 @@ defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = 
 
 // --------------------------------------------------------------------------------------------------------- frames in
 
-/** Takes in what has come of a frame: RFC 6455, section 5. Data waits for the program to take what came before. */
+/** Reads the input of a frame: RFC 6455, section 5. Data frames wait until the program has taken the message before. */
 function read(ws: WebSocket): void {
   const connection = ws._connection;
-  if (ws._whole && ws.onmessage) return ws.onmessage(take(ws)); // a long message is work for a step of its own
+  if (ws._whole && ws.onmessage) return ws.onmessage(take(ws)); // a long message gets a step of its own
   _pull(connection);
   const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
   if (ws._frame || (ws._whole && isData) || (!ws._target && !readFrameHead(ws))) return;
@@ -345,9 +349,9 @@ function read(ws: WebSocket): void {
   else if (ws._got === target.length) endFrame(ws, target);
 }
 
-/** Takes the mask from the next bytes of a frame's payload, four at a time. Returns whether all of them are ASCII. */
+/** Unmasks the next bytes of a frame's payload, four at a time. Returns whether all of them are ASCII. */
 function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Array): boolean {
-  const words = new Int32Array((bytes.length + 7) >> 2); // the last one is the mask itself, and fills up the one before
+  const words = new Int32Array((bytes.length + 7) >> 2); // the last word is the mask, which also fills up the word before
   const masked = new Uint8Array(words.buffer);
   let bits = 0;
   for (let i = masked.length; i > bytes.length;) masked[--i] = _mask[_got + i & 3];
@@ -358,10 +362,10 @@ function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Arr
   return !(bits & 0x80808080);
 }
 
-/** Bytes of a frame's head, mask included, by the short form of its length. */
+/** Bytes of a frame's head with its mask, from the 7-bit length in it. */
 const headSize = (length: number) => length > 126 ? 14 : length > 125 ? 8 : 6;
 
-/** Bytes of a frame, head and payload; -1 when the head is not whole, -2 when it is wrong: RFC 6455, section 5.2. */
+/** Bytes of a frame, head and payload. -1 when the head is not whole yet, -2 when it is invalid: RFC 6455, section 5.2. */
 function frameSize(input: Uint8Array): number {
   const first = input[0];
   let length = input[1] & 127;
@@ -371,23 +375,23 @@ function frameSize(input: Uint8Array): number {
   if (size > 6) {
     length = 0;
     for (let i = 2; i < size - 4; i++) length = length * 256 + input[i];
-    // Longer than need be, or with the top bit of 64 set.
+    // A length in a longer form than needed, or a 64-bit length with the top bit set.
     if (length < (size > 8 ? 65536 : 126) || (size > 8 && input[2] > 127)) return -2;
   }
   return length + size;
 }
 
-/** Reads the head of a frame and makes room for its payload. False when it is not whole, or wrong: then the socket is closed. */
+/** Reads the head of a frame and makes room for its payload. False when it is not whole yet, or invalid: then the socket is closed. */
 function readFrameHead(ws: WebSocket): boolean {
   const input = ws._connection._in;
   const first = input[0];
   const size = frameSize(input);
-  // The first frame of a message has its type, the others have none. (When nothing has come the remainder is NaN, which is not below 8.)
+  // Only the first frame of a message has an opcode other than 0. (Without input the remainder is NaN, which is not below 8.)
   if (size < -1 || (first % 16 < 8 && !ws._byFrame && !(first & 15) === !ws._type)) return close(ws, Code.PROTOCOL);
   return size >= 0 && beginFrame(ws, first, size, input);
 }
 
-/** @param input the frame, of `size` bytes with its head, and what follows */
+/** @param input the frame, `size` bytes long with its head, and what follows it */
 function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Array): boolean {
   const connection = ws._connection;
   const head = headSize(input[1] & 127);
@@ -400,7 +404,7 @@ function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Arra
   } else {
     if (first & 15 && !ws._byFrame) ws._type = first & 15;
     if (ws._byFrame || end > connection._body.length) {
-      // Of a message in fragments the length is not known: first there is room for a short one, then for the longest.
+      // The length of a message in fragments is unknown. First it gets room for a short one, then for the longest.
       const body = new Uint8Array(ws._byFrame || first > 127 ? end : end > Max.SHORT ? ws._maxBytes : Math.min(Max.SHORT, ws._maxBytes));
       if (ws._length) body.set(connection._body.subarray(0, ws._length));
       connection._body = body;
@@ -428,15 +432,15 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
 function endData(ws: WebSocket, length: number): void {
   ws._length += length;
   if (ws._first < 128) return;
-  if (ws._utf8 < ws._length) close(ws, Code.BAD_DATA); // it ends within a character
+  if (ws._utf8 < ws._length) close(ws, Code.BAD_DATA); // the message ends within a character
   else if (ws.onmessage && ws._length <= Max.SHORT) ws.onmessage(take(ws));
   else ws._whole = true;
 }
 
-/** The whole message. */
+/** Takes the whole message. */
 function take(ws: WebSocket): string | Uint8Array {
   const { _body } = ws._connection;
-  // Of one that came in fragments, not all that there was room for.
+  // A message in fragments may have got more room than it needed.
   const bytes = ws._length < _body.length ? new Uint8Array(_body.subarray(0, ws._length)) : _body;
   const message = ws._type === Opcode.TEXT ? new TextDecoder().decode(bytes) : bytes;
   ws._connection._body = _NO_BYTES;
@@ -447,7 +451,7 @@ function take(ws: WebSocket): string | Uint8Array {
 
 // ----------------------------------------------------------------------------------------------------------- handler
 
-/** Lets the handler go on, then what the client sent. */
+/** Steps the handler, then reads what the client sent. */
 function goOn(ws: WebSocket): void {
   try {
     stepHandler(ws);
@@ -465,11 +469,11 @@ function stepHandler(ws: WebSocket): void {
     ws._handler = undefined;
     const result: any = handler(ws);
     const work = result && result.then ? _stepsOf(result) : result;
-    connection._headers = null!; // an idle socket takes less memory so
+    connection._headers = null!; // an idle socket takes less memory without them
     if (_isIterator(work)) ws._work = work;
   } else if (ws._work) {
     const work = ws._work;
-    ws._work = undefined; // if it throws, that was all of it; and it may close the server, which steps it
+    ws._work = undefined; // it may close the server, which would end it while it runs; and when it throws, it is over
     if (_stepOf(work).done) close(ws, Code.NORMAL);
     else ws._work = work;
   }
@@ -477,7 +481,7 @@ function stepHandler(ws: WebSocket): void {
 
 // -------------------------------------------------------------------------------------------------------- frames out
 
-/** One whole frame, at once; a client that leaves more than a message's worth waiting is dropped. */
+/** Queues a whole frame. A client that leaves more than a message waiting is dropped. */
 function queue(ws: WebSocket, opcode: number, payload: string | Uint8Array): Steps<true> {
   const connection = ws._connection;
   const pieces = typeof payload === 'string' ? _piecesOf(payload) : [new Uint8Array(payload)]; // the program may change its bytes
@@ -487,7 +491,7 @@ function queue(ws: WebSocket, opcode: number, payload: string | Uint8Array): Ste
   if (opcode > 7 && length > Max.CONTROL) throw Error('More than 125 bytes');
   head[0] = 128 | opcode;
   if (!ws.closed && ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) connection._deadline = 0;
-  if (!ws.closed && connection._deadline) { // 0: it is dropped
+  if (!ws.closed && connection._deadline) { // 0: the client is being dropped
     if (!ws.bufferedAmount) _restartTimeout(connection);
     _send(connection, [new Uint8Array(head)]);
     _send(connection, pieces);
@@ -513,7 +517,7 @@ function ping(ws: WebSocket): void {
 
 // ----------------------------------------------------------------------------------------------------------- closing
 
-/** Whether a code may be in a close frame: RFC 6455, section 7.4. */
+/** Whether a close frame may have this code: RFC 6455, section 7.4. */
 const isCloseCode = (code: number) => code > 2999 ? code < 5000 : code > 999 && code < 1015 && (code < 1004 || code > 1006);
 
 /** The client has sent its close frame: RFC 6455, section 5.5.1. */
@@ -531,7 +535,7 @@ function receiveClose(ws: WebSocket, payload: Uint8Array): void {
   }
 }
 
-/** Sends a close frame, the last one; what the client still sends is drained. Always false. */
+/** Sends the close frame, after which the client's input is discarded. Always returns false. */
 function close(ws: WebSocket, code: number, reason?: string): false {
   if (!ws.closed) {
     queue(ws, Opcode.CLOSE, _concat(new Uint8Array([code >> 8, code]), _utf8Bytes(reason || '')));
@@ -555,11 +559,11 @@ function noteClosed(ws: WebSocket, code: number): void {
 
 // ----------------------------------------------------------------------------------------------------------- server
 
-/** A {@link Server} whose routes may have the method 'WEBSOCKET', with a {@link WebSocketHandler}. */
+/** A {@link Server} that also has routes with the method 'WEBSOCKET' and a {@link WebSocketHandler}. */
 export interface WebSocketServer extends Server {
   /**
-   * Adds a handler of WebSockets, to this server only.
-   * @param path a regular expression; text is anchored at both ends
+   * Adds a handler for WebSockets to this server only.
+   * @param path a regular expression; a string must match the whole path
    * @param method 'WEBSOCKET'
    * @param handler see {@link WebSocketHandler}
    * @returns this
@@ -570,7 +574,7 @@ export interface WebSocketServer extends Server {
 }
 
 export const WebSocketServer = function (this: any, options?: WebSocketOptions) {
-  // Not Server.call(this, ...): where the source is compiled to native classes, a class cannot be called.
+  // Not Server.call(this, ...): if the source is compiled to native classes, a class cannot be called.
   const { _limits } = new (Server as any)(options, { sockets: 3, maxMessageBytes: 16384, pingSeconds: 20, origins: [], protocols: [] });
   if ([0, 1, 2, 3, 4].indexOf(_limits.sockets) < 0) throw Error('sockets: 0 to 4');
   this._limits = _limits;
@@ -590,16 +594,16 @@ proto.route = function (this: Server, path: string | RegExp, method: string, han
 proto._find = function (this: Server, connection: Connection): Route | Response {
   const asks = asksForWebSocket(connection);
   if (asks) connection._method = 'WEBSOCKET';
-  else if (connection._method === 'WEBSOCKET') connection._method = ''; // it is no method of HTTP
+  else if (connection._method === 'WEBSOCKET') connection._method = ''; // a request cannot use it as a method
   const found = base._find.call(this, connection);
-  // Known for something else only: to a WebSocket that is 404. Known for WebSockets only, and this is no handshake: 426.
+  // A WebSocket gets 404 for a path with other methods only. A request that is no handshake gets 426 for a path with WebSockets only.
   return !(found instanceof Response) || found.status !== 405 ? found : asks ? _failure(404)
     : found.headers.allow === 'WEBSOCKET' ? upgradeRequired() : found;
 };
 
 // ------------------------------------------------------------------------------------------------------------ SHA-1
 
-/** sec-websocket-accept: base64 of the SHA-1 (FIPS 180-4) of the key and RFC 6455's text, 60 bytes, thus two blocks of 16 words. */
+/** sec-websocket-accept: base64 of the SHA-1 (FIPS 180-4) of the key and RFC 6455's GUID. These are 60 bytes, so two blocks of 16 words. */
 function acceptKey(key: string): string {
   const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80';
   const w = new Int32Array(80);
@@ -613,7 +617,7 @@ function acceptKey(key: string): string {
         word = w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16];
         word = word << 1 | word >>> 31;
       } else {
-        for (let at = 0; at < 4; at++) word = word << 8 | text.charCodeAt(block + i * 4 + at); // behind the text NaN, which is 0
+        for (let at = 0; at < 4; at++) word = word << 8 | text.charCodeAt(block + i * 4 + at); // after the text NaN, which becomes 0
         if (block && i > 14) word = 480; // bits
       }
       w[i] = word;

@@ -1,7 +1,11 @@
 /**
  * WebSockets (RFC 6455) for ehttpserver, in the same generator style.
- * The file reads top to bottom in the order in which data flows: upgrade, the socket (whose methods name what follows), frames in,
- * messages, handler, frames out, closing.
+ *
+ *     const server = new WebSocketServer();
+ *     server.route('/echo', 'WEBSOCKET', function* (path, headers, ws) {
+ *       for (let message; (message = yield* ws.recv()) !== null;) yield* ws.send(message);
+ *     });
+ *     server.listen(80);
  */
 import { Handler, RequestHeaders, Server, ServerOptions } from './ehttpserver';
 /** RFC 6455, section 5.2. */
@@ -13,80 +17,80 @@ declare const enum Opcode {
     PING = 9,
     PONG = 10
 }
-/** {@link Frame.opcode}: more of a message that has begun. */
+/** {@link Frame.opcode}: continues a message. */
 export declare const WS_OPCODE_CONTINUATION = Opcode.CONTINUATION;
-/** {@link Frame.opcode}: begins a message that is UTF-8. */
+/** {@link Frame.opcode}: begins a text message (UTF-8). */
 export declare const WS_OPCODE_TEXT = Opcode.TEXT;
-/** {@link Frame.opcode}: begins a message of bytes. */
+/** {@link Frame.opcode}: begins a binary message. */
 export declare const WS_OPCODE_BINARY = Opcode.BINARY;
-/** {@link Frame.opcode}: closes. */
+/** {@link Frame.opcode}: closes the socket. */
 export declare const WS_OPCODE_CLOSE = Opcode.CLOSE;
 /** {@link Frame.opcode}: asks for a pong. */
 export declare const WS_OPCODE_PING = Opcode.PING;
 /** {@link Frame.opcode}: answers a ping. */
 export declare const WS_OPCODE_PONG = Opcode.PONG;
-/** A frame as it came, unmasked. */
+/** A received frame, unmasked. */
 export interface Frame {
-    /** The last one of its message. */
+    /** Whether this is the last frame of its message. */
     fin: boolean;
     /** One of the `WS_OPCODE_` numbers. */
     opcode: number;
-    /** Its bytes. */
+    /** The bytes of the frame, at most maxMessageBytes. */
     payload: Uint8Array;
 }
-/** For `yield*`: yields until it has its value. */
+/** An iterator for `yield*`: it yields until it has its value. */
 export interface Steps<T> {
-    /** One step: not done, or done with the value. */
+    /** Runs one step: not done, or done with the value. */
     next(): IteratorResult<undefined, T>;
-    /** Itself, for `yield*`. */
+    /** Returns itself, for `yield*`. */
     [Symbol.iterator](): Steps<T>;
 }
-/** Limits and switches beside those of {@link ServerOptions}. */
+/** Limits and switches, in addition to those of {@link ServerOptions}. */
 export interface WebSocketOptions extends ServerOptions {
-    /** Ports behind the first one, each for one WebSocket at a time on stock firmware: 0 to 4. Default 3. With 0 the first port takes one. */
+    /** Ports after the first, 0 to 4. On stock firmware, each takes one WebSocket at a time. With 0, the first port takes one. Default 3. */
     sockets?: number;
-    /** Bytes of one message in, and of all that waits to go out; above it close 1009, or the client is dropped. Default 16384. */
+    /** Most bytes of a received message (a larger one closes with 1009), and of output that waits (more drops the client). Default 16384. */
     maxMessageBytes?: number;
-    /** Seconds between two pings; a client that leaves two unanswered is dropped. 0: none. Default 20. */
+    /** Seconds between two pings. A client that does not answer two of them is dropped. 0: no pings. Default 20. */
     pingSeconds?: number;
-    /** Origins that may connect beside the server's own, such as 'http://example.com'; '*' for all. Default none. */
+    /** Origins that may connect in addition to the server's own, such as 'http://example.com', or '*' for all. Default none. */
     origins?: string[];
-    /** Subprotocols; the first one that the client offers, too, is taken. Default none. */
+    /** Subprotocols. The first one that the client also offers is used. Default none. */
     protocols?: string[];
 }
 /**
- * Serves one WebSocket; called with the server as `this`: a generator, or a function that sets {@link WebSocket.onmessage}.
- * When the generator (or an async function) ends the socket is closed with 1000; when it, or the function, throws, with 1011.
+ * Serves one WebSocket: a generator, an async function, or a function that sets {@link WebSocket.onmessage}. `this` is the server. When a
+ * generator or an async function ends, the socket is closed with 1000. When any of them throws, it is closed with 1011.
  * @param path percent-decoded once, without the query
- * @param headers of the handshake, names in lower case
+ * @param headers the headers of the handshake, with names in lower case
  * @param ws the socket
  * @param query raw, without the "?"
- * @param match of the route's regular expression: `match[1]` is its first group
+ * @param match the match of the route's regular expression: `match[1]` is its first group
  */
 export type WebSocketHandler<S = any> = (this: S, path: string, headers: RequestHeaders, ws: WebSocket, query: string, match: string[]) => unknown;
-/** One WebSocket, as its handler sees it. What has a default is on the prototype: an idle socket takes less memory so. */
+/** A WebSocket, as its handler sees it. Defaults are on the prototype, so that an idle socket takes less memory. */
 export declare class WebSocket {
-    /** True once a close frame went either way, or the connection is lost. */
+    /** True once either side has sent a close frame, or the connection is lost. */
     closed: boolean;
-    /** Why: the client's close code (1005 if it gave none), or ours if we were first; 1006 if the connection was lost; 0 while open. */
+    /** The close code of whoever closed first: 1005 if the client gave none, 1006 if the connection was lost, 0 while the socket is open. */
     closeCode: number;
-    /** Bytes that wait to go out. */
+    /** Bytes of output that wait to be sent. */
     bufferedAmount: number;
-    /** Called with every whole message, if set: text as a string, binary as a Uint8Array. */
+    /** If set, it is called with each whole message: text as a string, binary as a Uint8Array. */
     onmessage?: (data: string | Uint8Array) => void;
-    /** Called once, when the socket is closed, with {@link closeCode}. */
+    /** If set, it is called once when the socket is closed, with {@link closeCode}. */
     onclose?: (code: number) => void;
-    /** `yield*` it: the next whole message, a string or a Uint8Array; null once the socket is closed. */
+    /** Use `yield*`. Gives the next whole message, as a string or a Uint8Array, or null once the socket is closed. */
     recv(): Steps<string | Uint8Array | null>;
     /**
-     * `yield*` it: the next frame, unmasked, or null once the socket is closed. From the first call on, the program sees all frames
-     * and does the protocol itself, pings, fragments and closing included.
+     * Use `yield*`. Gives the next frame, unmasked, or null once the socket is closed. From the first call on, the program gets every frame and
+     * handles pings, fragments and closing itself.
      */
     recvFrame(): Steps<Frame | null>;
     /**
-     * Queues a message at once; once the socket is closed, it is dropped.
-     * @param data a string goes out as text, a Uint8Array (no other buffer) as binary, any other value as JSON text
-     * @returns an iterator that ends when all of it is out: `yield*` it to keep pace with the client, or leave it
+     * Queues a message at once. On a closed socket, it does nothing.
+     * @param data a string is sent as text, a Uint8Array (no other buffer) as binary, any other value as JSON text
+     * @returns an iterator that ends when all of the message is sent. `yield*` it for backpressure, or ignore it
      */
     send(data: string | Uint8Array | object | number | boolean | null): Steps<true>;
     /** See {@link send}. */
@@ -95,26 +99,26 @@ export declare class WebSocket {
     sendBinary(bytes: Uint8Array): Steps<true>;
     /**
      * See {@link send}.
-     * @param bytes at most 125, default none
-     * @throws Error when there are more
+     * @param bytes at most 125. Default none
+     * @throws Error when there are more than 125
      */
     sendPing(bytes?: Uint8Array): Steps<true>;
-    /** As {@link sendPing}. Needed only with {@link recvFrame}: else pings are answered by themselves. */
+    /** Like {@link sendPing}. Only needed with {@link recvFrame}: otherwise pings are answered automatically. */
     sendPong(bytes?: Uint8Array): Steps<true>;
     /**
-     * Closes the socket: RFC 6455, section 7.
-     * @param code default 1000
+     * Closes the socket: RFC 6455, section 7. The close frame follows what was queued before.
+     * @param code the close code. Default 1000
      * @param reason at most 123 bytes as UTF-8. Default none
-     * @returns an iterator that ends at once: the close frame follows what was queued before
-     * @throws Error when the reason is longer, or the code is none that may be sent: RFC 6455, section 7.4
+     * @returns an iterator that ends at once
+     * @throws Error when the reason is longer, or the code must not be sent: RFC 6455, section 7.4
      */
     sendClose(code?: number, reason?: string): Steps<true>;
 }
-/** A {@link Server} whose routes may have the method 'WEBSOCKET', with a {@link WebSocketHandler}. */
+/** A {@link Server} that also has routes with the method 'WEBSOCKET' and a {@link WebSocketHandler}. */
 export interface WebSocketServer extends Server {
     /**
-     * Adds a handler of WebSockets, to this server only.
-     * @param path a regular expression; text is anchored at both ends
+     * Adds a handler for WebSockets to this server only.
+     * @param path a regular expression; a string must match the whole path
      * @param method 'WEBSOCKET'
      * @param handler see {@link WebSocketHandler}
      * @returns this
