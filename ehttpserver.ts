@@ -827,12 +827,12 @@ function readRequest(connection: Connection): boolean {
 /**
  * Reads the lines that have arrived. Nearly all of them are plain: they have no character that JSON escapes (control characters, quotes and
  * backslashes), so JSON.stringify makes the text longer only by its line breaks. That check takes an eighth of a pattern's time. (JSON does not
- * escape "\x7f", which is looked for.)
+ * escape "\x7f", so a quote takes its place.)
  */
 function readLines(connection: Connection): void {
   const text = connection._line + latin1(connection._in.subarray(0, Max.LINES));
   const lines = text.split('\r\n');
-  const isPlain = (JSON.stringify(text) + '\x7f').indexOf('\x7f') === text.length + 2 * lines.length;
+  const isPlain = JSON.stringify(text.replace('\x7f', '"')).length === text.length + 2 * lines.length;
   let read = -connection._line.length;
   let status;
   let i = 0;
@@ -913,7 +913,7 @@ function endHead(connection: Connection): number {
   connection._mode = +http11;
   connection._keep = http11 && !/(^|[\t ,])close($|[\t ,])/i.test(listOf(_headers.connection));
   connection._found = _server._find(connection);
-  if (!length || !+length) {
+  if (!+length) { // not there, or zero
     endBody(connection);
   } else if (connection._found instanceof Response) {
     answer(connection, connection._found); // the body makes no difference

@@ -116,7 +116,7 @@ const TABLE = [
   ].map((line) => [`the request line ${JSON.stringify(line)}`, `${line}\r\nhost: x\r\n\r\n`, refusal(400)]),
   ...['%', '%4', '%zz', '%4g', '%%41', '%C3', '%ff', '%c0%80', '%ed%a0%80', '%f4%90%80%80', '%e2%82'].map((escape) =>
     [`the escape ${escape}`, get(`/args/a/${escape}`), refusal(400)]),
-  ...['nocolon', ': empty name', 'a b: c', 'a : c', ' folded: line', '\tfolded: line', 'a: b\x00c', 'a: b\x7f', 'a: b\rc', 'n\xe4me: c', 'a(b): c'].map((line) =>
+  ...['nocolon', ': empty name', 'a b: c', 'a : c', ' folded: line', '\tfolded: line', 'a: b\x00c', 'a: b\x7f', 'a: b\rc', 'a: \x00\x00\x7f', 'a: """"""""""\x7f', 'n\xe4me: c', 'a(b): c'].map((line) =>
     [`the header ${JSON.stringify(line)}`, get('/', `${line}\r\n`), refusal(400)]),
   ['a line that ends with LF only', 'GET / HTTP/1.1\nhost: x\n\n', refusal(400)],
   ['a header line that ends with LF only', 'GET / HTTP/1.1\r\nhost: x\n\r\n', refusal(400)],
