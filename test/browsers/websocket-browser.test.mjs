@@ -100,11 +100,12 @@ function talker() {
   }
 
   addEventListener('load', () => {
+    if (document.title !== nonce) return; // an error page of the browser, an empty page, or what the board sent instead of the page
     for (const seconds of [2, 4, 8, 16, 32]) setTimeout(drop, seconds * 1000);
     connect();
+    // What came to the very end, for the next page to tell.
+    addEventListener('pagehide', () => sessionStorage.setItem('talk', JSON.stringify({ ...talk, nonce })));
   });
-  // What came to the very end, for the next page to tell.
-  addEventListener('pagehide', () => sessionStorage.setItem('talk', JSON.stringify({ ...talk, nonce })));
 }
 
 const SCRIPT = `${messageOf}\n(${talker})();`;
@@ -234,7 +235,8 @@ describe("Chromium's WebSockets", { skip, timeout: 20 * 60000 }, () => {
     const talk = await page.evaluate(() => JSON.parse(sessionStorage.getItem('talk')));
     assert.deepEqual([talk.nonce, talk.opened, talk.closed], [nonce, 1, 0]);
     assert.deepEqual(talk.received, messages(nonce, talk.received.length), `what ${nonce} received`);
-    const sockets = site.sockets.splice(0);
+    // A page that lacked a part may have opened a socket before it was left; no message was sent on it.
+    const sockets = site.sockets.splice(0).filter(({ messages: [first] }) => first);
     assert.equal(sockets.length, 1, 'each page had one socket');
     const [{ messages: seen, code }] = sockets;
     assert.deepEqual(seen, messages(nonce, seen.length), `what ${nonce} sent`);
