@@ -1,11 +1,14 @@
 // The shortest program: one page.
-import { Server, route } from '../ehttpserver';
+import { Response, Server, route } from '../ehttpserver';
 import { address, online } from './lib/wifi';
+
+const PAGE = `<!DOCTYPE html><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><title>Pico W</title>
+<h1 style="font: 28px sans-serif">Hello from the Pico W!</h1>`;
 
 class Site extends Server {
   @route('/')
   home() {
-    return 'Hello from the Pico W!';
+    return new Response(PAGE, 200, 'text/html');
   }
 }
 

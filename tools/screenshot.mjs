@@ -36,6 +36,8 @@ const PICTURES = {
   chat: { height: 480, seconds: 1, act: chat },
   dashboard: { height: 712, seconds: 62, act: (page) => press(page, 'On') },
   events: { height: 470, seconds: 32 },
+  hello: { height: 90 },
+  plain: { height: 80 },
   recipes: { height: 310 },
   settings: { height: 420, act: (page) => page.fill('[name=name]', 'Ada\'s board') },
   static: { height: 712, seconds: 2, scale: 0.5 },

@@ -1,6 +1,5 @@
 // The page of every example on a phone: it is legible, it can be used with a finger, and it asks for nothing that the board does not have.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { parse } from 'node:path';
 import { describe, test } from 'node:test';
 import { exampleSources } from '../../tools/build/build.mjs';
@@ -13,9 +12,7 @@ const DEVICE = { deviceScaleFactor: 3, isMobile: true, hasTouch: true };
 const SMALLEST_TEXT = 14;
 const LOWEST_BUTTON = 32;
 
-const isPage = (source) => /<!DOCTYPE html>|lib\/page|FileResponse/.test(readFileSync(source, 'utf8'));
-const nameOf = (source) => parse(source).name;
-const [pages, texts] = [true, false].map((wanted) => exampleSources().filter((source) => isPage(source) === wanted).map(nameOf));
+const pages = exampleSources().map((source) => parse(source).name);
 
 /**
  * Opens the page of an example on a phone, and does something with it; also gives all that went wrong, and all that it asked for. The browser
@@ -93,16 +90,6 @@ describe('the pages of the examples on a phone', { skip, timeout: 5 * 60000 }, (
       assert.deepEqual(wrong, []);
       assert.ok(asked.includes('/') && !asked.includes('/favicon.ico'), asked.join(' '));
       assert.equal(icon, 'data:,');
-    }));
-  }
-
-  // How large a text is, the browser decides, and it asks for a favicon: only a page can tell it otherwise.
-  for (const name of texts) {
-    test(`${name}: answers with a text, of which every line fits`, () => onPhone(name, async ({ page }) => {
-      assert.equal(await page.evaluate(() => document.contentType), 'text/plain');
-      const { texts, width, contentWidth } = await look(page);
-      assert.deepEqual(texts.map(({ what }) => what.split(' ')[0]), ['<pre>']);
-      assert.ok(contentWidth <= width, `it is ${contentWidth} px wide`);
     }));
   }
 });

@@ -122,7 +122,7 @@ describe('figures', () => {
   const kilobytes = (bytes, digits = 0) => (bytes / 1000).toFixed(digits);
   const [core, extension] = ['dist/ehttpserver.js', 'dist/websocket.js'].map((name) => statSync(path(name)).size);
   // Measured with the JavaScript engine of Kaluma 1.2.1, built for 32 bits with Kaluma's options, after a garbage collection, with a server that
-  // listens: 13,062 bytes took 24,272 bytes of heap, 6,991 more took 10,840 more, and the hello example's 12,477 took 22,784. What is added
+  // listens: 13,062 bytes took 24,272 bytes of heap, 6,991 more took 10,840 more, and the hello example's 12,722 took 23,088. What is added
   // since then takes as much a byte.
   const heap = { core: core * 24272 / 13062, extension: extension * 10840 / 6991 };
 
@@ -133,7 +133,7 @@ describe('figures', () => {
 
   test('the hello example as it is flashed', async () => {
     const { bytes } = await buildSmallest(exampleSource('hello'));
-    assert.ok(readme.includes(`takes ${kilobytes(bytes, 1)} KB of flash and ${kilobytes(bytes * 22784 / 12477)} KB of heap, program included.`), `${bytes} bytes`);
+    assert.ok(readme.includes(`takes ${kilobytes(bytes, 1)} KB of flash and ${kilobytes(bytes * 23088 / 12722)} KB of heap, program included.`), `${bytes} bytes`);
   });
 
   test('an open connection', () => {
@@ -238,14 +238,13 @@ describe('what it shows', () => {
     for (const program of programs) assert.ok(known.some((is) => is(program)), program);
   });
 
-  test('all examples are in the gallery, with a picture if they have a page', () => {
+  test('all examples are in the gallery, with a picture of their page', () => {
     const rows = [...examples.matchAll(/^\| \[`(\w+)`\]\((\w+\.[jt]s)\) \| (.*) \| (.*?) ?\|$/gm)];
     const files = readdirSync(path('examples')).filter((file) => /\.[jt]s$/.test(file));
     assert.deepEqual(rows.map(([, , file]) => file).sort(), files.sort());
     for (const [, name, file, what, picture] of rows) {
       assert.ok(file.startsWith(`${name}.`) && what.length > 10, name);
-      const hasPage = /<!DOCTYPE html>|lib\/page|FileResponse/.test(read(`examples/${file}`));
-      assert.equal(picture.includes(`src="screenshots/${name}.png"`), hasPage, name);
+      assert.ok(picture.includes(`src="screenshots/${name}.png"`), name);
     }
   });
 

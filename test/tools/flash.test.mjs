@@ -87,7 +87,7 @@ describe('npm run flash', { skip }, () => {
     const client = emulated.connect();
     client.send('GET / HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n');
     emulated.runUntil(() => client.state === 'closed');
-    assert.match(client.text, /^HTTP\/1\.1 200 [^]*\r\n\r\nHello from the Pico W!$/);
+    assert.match(client.text, /^HTTP\/1\.1 200 [^]*\r\n\r\n<!DOCTYPE html>[^]*Hello from the Pico W!<\/h1>$/);
     emulated.check();
   });
 

@@ -61,7 +61,9 @@ describe('npm start', () => {
     const { program, firmware, url, printed } = await start();
     assert.equal(firmware, 'stock');
     assert.equal(printed, url);
-    assert.deepEqual(await get(url), { status: 200, type: 'text/plain; charset=utf-8', text: 'Hello from the Pico W!' });
+    const { text, ...head } = await get(url);
+    assert.deepEqual(head, { status: 200, type: 'text/html; charset=utf-8' });
+    assert.match(text, /^<!DOCTYPE html>[^]*<h1 [^>]*>Hello from the Pico W!<\/h1>$/);
     assert.equal(await program.stop(), 0);
     assert.equal(program.stderr, '');
   });
@@ -69,7 +71,7 @@ describe('npm start', () => {
   test('runs plain on routed firmware', async () => {
     const { program, firmware, url } = await start('plain', '--firmware', 'routed');
     assert.equal(firmware, 'routed');
-    assert.equal((await get(url)).text, 'Try /uptime and /hello/Ada');
+    assert.match((await get(url)).text, / href="\/uptime"[^]* href="\/hello\/Ada"/);
     assert.equal((await get(`${url}hello/Ada`)).text, 'Hello Ada!');
     assert.equal((await get(`${url}hello/Ada/Lovelace`)).status, 404);
     const uptime = await get(`${url}uptime`);
@@ -282,7 +284,7 @@ describe('npm start tells', () => {
     assert.equal((await ask(`${url}hello/Ada`, 'POST', 'some body')).status, 405);
     assert.equal((await ask(url, 'HEAD')).status, 200);
     assert.equal((await ask(`${url}hello/${'Ada'.repeat(20)}`)).status, 200);
-    await program.prints(lineOf('GET     /                               200      26 B TIME'));
+    await program.prints(lineOf('GET     /                               200     230 B TIME'));
     await program.prints(lineOf('GET     /hello/Ada?a=b                  200      10 B TIME'));
     await program.prints(lineOf('GET     /nothing                        404       3 B TIME'));
     await program.prints(lineOf('POST    /hello/Ada                      405       3 B TIME'));
@@ -400,7 +402,7 @@ describe('npm start tells', () => {
       await new Promise((resolve) => setTimeout(resolve, 1300)); // 1 s is too early
       first.end('/1.0\r\n\r\n');
       assert.equal((await second).status, 200);
-      const [, took, waited] = await program.prints(/^GET {5}\/ {31}200 {6}26 B ([ \d]{6}) ms {2}waited (\d+\.\d) s$/m);
+      const [, took, waited] = await program.prints(/^GET {5}\/ {31}200 {5}230 B ([ \d]{6}) ms {2}waited (\d+\.\d) s$/m);
       assert.ok(+took >= least && +took < most, `${took} ms`);
       assert.ok(+waited > 0.1 && waited * 1000 < +took + 60, `${took} ms, and ${waited} s of it waiting`);
       assert.equal(await program.stop(), 0);
@@ -604,9 +606,9 @@ describe('npm start on a bad link', () => {
   test('--latency: every byte takes so long, there and back', async () => {
     const { program, url } = await start('plain', '--latency', '150');
     const began = performance.now();
-    assert.equal((await ask(url)).text, 'Try /uptime and /hello/Ada');
+    assert.equal((await ask(`${url}hello/Ada`)).text, 'Hello Ada!');
     assert.ok(performance.now() - began >= 300, `${performance.now() - began} ms`);
-    const [, took] = await program.prints(lineOf('GET     /                               200      26 B TIME'));
+    const [, took] = await program.prints(lineOf('GET     /hello/Ada                      200      10 B TIME'));
     assert.ok(parseInt(took, 10) >= 300, took);
     assert.equal(await program.stop(), 0);
   });
