@@ -474,7 +474,7 @@ function accept(server: Server, listener: Listener, fd: number): void {
   const reader = listener._reader;
   if ((connection._zombies.length && zombies.length + listeners.length > Max.ZOMBIES) || (reader && (reader._state || reader._requests < 2 || reader._waiting))) {
     // When a connection ends, Chromium repeats its request only if it had used the connection before. After a 421 it always repeats it once.
-    fail(connection, 421);
+    answer(connection, failure(421));
     flush(connection);
     end(connection);
   } else if (!routed) {
@@ -623,8 +623,8 @@ export interface Connection {
   _work: Iterator<any, any> | null;
   /** The client allows keep-alive: HTTP/1.1 without "connection: close". Once there is an answer: the connection is kept. */
   _keep: boolean;
-  /** 0: the answer came after the end of the request. 1: it came earlier, so the client may still be sending. In DRAIN: when that ends. */
-  _drainUntil: number;
+  /** True: the answer came before the end of the request, so the client may still be sending. In DRAIN: when that ends. */
+  _drainUntil?: boolean | number;
   _stage?: Stage;
   _mode: Mode;
 }
@@ -637,7 +637,7 @@ export interface Connection {
 function onSegment(connection: Connection, data: Uint8Array): void {
   if (data.length > Max.SEGMENT) uncollected = 4 * Max.SEGMENT;
   if (connection._state === State.DRAIN) {
-    connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil);
+    connection._deadline = Math.min(now + Ms.QUIET, connection._drainUntil as number);
   } else if (connection._waiting + data.length + connection._segments.length * Max.BLOCK > largestInput(connection) + Max.AHEAD) {
     connection._overrun = true;
     if (connection._stage) {
@@ -820,19 +820,19 @@ function readRequest(connection: Connection): boolean {
     if (connection._state === State.BODY) readBody(connection);
     else readLines(connection);
   }
-  if (connection._overrun && !connection._waiting && connection._state < State.HANDLER) fail(connection, 503); // the rest was discarded
+  if (connection._overrun && !connection._waiting && connection._state < State.HANDLER) answer(connection, failure(503)); // the rest was discarded
   return connection._state > State.HANDLER || (connection._state === State.HANDLER && work < Max.WORK);
 }
 
 /**
  * Reads the lines that have arrived. Nearly all of them are plain: they have no character that JSON escapes (control characters, quotes and
- * backslashes), so JSON.stringify makes the text longer only by its line breaks. That check takes an eighth of a pattern's time. (JSON does not
- * escape "\x7f", so a quote takes its place.)
+ * backslashes), so JSON.stringify makes the text longer only by its line breaks. That check takes an eighth of a pattern's time. JSON does not
+ * escape "\x7f", which is a control character, and "\xa0", see readField().
  */
 function readLines(connection: Connection): void {
   const text = connection._line + latin1(connection._in.subarray(0, Max.LINES));
   const lines = text.split('\r\n');
-  const isPlain = JSON.stringify(text.replace('\x7f', '"')).length === text.length + 2 * lines.length;
+  const isPlain = text.indexOf('\x7f') < 0 && text.indexOf('\xa0') < 0 && JSON.stringify(text).length === text.length + 2 * lines.length;
   let read = -connection._line.length;
   let status;
   let i = 0;
@@ -847,7 +847,7 @@ function readLines(connection: Connection): void {
     status = readLine(connection, isWhole || line.slice(-1) !== '\r' ? line : line.slice(0, -1), isWhole, isPlain);
   } while (i < lines.length && !status && connection._state < State.BODY && work < Max.WORK);
   consume(connection, read);
-  if (status) fail(connection, status);
+  if (status) answer(connection, failure(status));
 }
 
 /**
@@ -861,7 +861,7 @@ function readLine(connection: Connection, line: string, isWhole: boolean, isPlai
       ? line.length > limits.maxRequestLineSize ? 414
         : isWhole && line ? readRequestLine(connection, line) : 0 // RFC 9112, section 2.2: ignore empty lines before a request
       : line && connection._headBytes + line.length + 2 > limits.maxHeaderBytes ? 431
-        : !isWhole ? 0 : line ? readField(connection, line) : endHead(connection);
+        : !isWhole ? 0 : line ? readField(connection, line, isPlain) : endHead(connection);
 }
 
 function readRequestLine(connection: Connection, line: string): number {
@@ -880,19 +880,21 @@ function readRequestLine(connection: Connection, line: string): number {
 }
 
 /** RFC 9112, section 5: no space before the colon, no folded lines (obs-fold). */
-function readField(connection: Connection, line: string): number {
+function readField(connection: Connection, line: string, isPlain: boolean): number {
   const { _headers } = connection;
   const colon = line.indexOf(':');
   const name = line.slice(0, colon);
   connection._headBytes += line.length + 2;
   if (++connection._fields > connection._server._limits.maxHeaderCount) return 431;
   // Nearly all names are plain. escape() changes none of their characters, which takes less time than a pattern.
-  const isPlain = escape(name) === name && name.indexOf('@') < 0 && name.indexOf('/') < 0;
-  if (colon < 1 || colon > Max.NAME || !(isPlain || NAME.test(name))) return 400;
+  const isPlainName = escape(name) === name && name.indexOf('@') < 0 && name.indexOf('/') < 0;
+  if (colon < 1 || colon > Max.NAME || !(isPlainName || NAME.test(name))) return 400;
   const key = name.toLowerCase();
   const repeated = key in _headers;
   if (repeated && key === 'host') return 400; // content-length: "1, 1" is no number
-  _headers[key] = (repeated ? _headers[key] + (key === 'cookie' ? '; ' : ', ') : '') + line.slice(colon + 1).trim();
+  // trim() would also take U+00A0 away, which is the last byte of an "à" in UTF-8.
+  _headers[key] = (repeated ? _headers[key] + (key === 'cookie' ? '; ' : ', ') : '')
+    + (isPlain ? line.slice(colon + 1).trim() : /:[\t ]*(.*[^\t ]|)/.exec(line)![1]);
   return 0;
 }
 
@@ -979,7 +981,7 @@ export class Response {
   /** Additional headers. */
   headers: { [name: string]: string | number };
   /** @internal */
-  declare _stage?: Stage;
+  declare _nextStage?: Stage;
   /** @internal The length in bytes of a body that is an iterator, if it is known. */
   declare _length?: number;
   /** @internal Makes the response that is sent, from the request's headers. */
@@ -1029,11 +1031,6 @@ function check(response: Response): void {
 const failure = (status: number, headers?: { [name: string]: string }, message?: string) =>
   new Response(message || '' + status, status, '', headers);
 
-/** Answers a request with an error before it reaches its handler. */
-function fail(connection: Connection, status: number): void {
-  answer(connection, failure(status, status === 503 ? { 'retry-after': '1' } : undefined));
-}
-
 const lasts = (connection: Connection) => connection._mode & Mode.LASTS;
 
 /** Queues the head of an answer. Its body follows. */
@@ -1041,7 +1038,7 @@ function answer(connection: Connection, reply: Reply): void {
   const isOwn = reply instanceof Response;
   let response = isOwn ? reply : new Response(reply, reply === undefined ? 204 : 0, reply instanceof Uint8Array ? BINARY : '');
   if (response._resolve) response = response._resolve(connection._headers);
-  if (isOwn && !response._stage) check(response); // the program may have changed it since its constructor
+  if (isOwn && !response._nextStage) check(response); // the program may have changed it since its constructor
   const { body, status } = response;
   const hasNoContent = status < 200 || status === 204 || status === 304;
   const sendsNoContent = hasNoContent || connection._method === 'HEAD';
@@ -1049,25 +1046,25 @@ function answer(connection: Connection, reply: Reply): void {
   const pieces = streamed ? [] : piecesOf(body);
   const length = streamed ? response._length : sizeOf(pieces);
   connection._mode = length! >= Max.AT_ONCE && !sendsNoContent ? Mode.WAITS
-    : response._stage ? Mode.LASTS
+    : response._nextStage ? Mode.LASTS
     : !streamed || sendsNoContent || length != null ? 0
     : Mode.LASTS | (response.headers['content-length'] == null ? connection._mode : 0);
   // One connection stays free for short requests.
   const isFull = lasts(connection) && connections.filter(lasts).length >= connection._server._limits.maxParallelConnections;
   if (streamed && (isFull || sendsNoContent) && body.return) body.return();
-  if (isFull) return fail(connection, 503);
-  connection._drainUntil = connection._state < State.HANDLER || connection._overrun ? 1 : 0;
+  if (isFull) return answer(connection, failure(503));
+  connection._drainUntil = connection._state < State.HANDLER || connection._overrun;
   // Only browsers repeat a request that meets the end of a kept connection. They leave that connection half open, which keeps its PCB busy for
   // 20 s. So no connection is kept when half-open ones have taken all other PCBs, nor on the ports for WebSockets. A connection with a zombie's
   // PCB has to be ended by the server, see end().
   connection._keep = connection._keep && connection._method === 'GET' && !connection._drainUntil && isReader(connection)
     && connection._listener._first && length! < Max.AT_ONCE && !connection._zombies.length && (held.length > 0 || !parked.length)
     && connection._requests < Max.REQUESTS && now - connection._since < Ms.KEEP
-    && /^Mozilla\//.test(connection._headers['user-agent']);
+    && listOf(connection._headers['user-agent']).indexOf('Mozilla/') === 0;
   send(connection, [headOf(response, hasNoContent, length, connection)]);
   if (!sendsNoContent) send(connection, pieces);
   connection._state = State.ANSWER;
-  connection._stage = response._stage;
+  connection._stage = response._nextStage;
   connection._work = streamed && !sendsNoContent ? body : null;
   connection._body = NO_BYTES;
   connection._match = null!;
@@ -1221,7 +1218,7 @@ export const FileResponse = function (path: string, headers?: { [name: string]: 
 /** Runs one bounded step of a connection. */
 function step(connection: Connection): void {
   if (now > connection._deadline && (connection._state || !connection._waiting)) {
-    if (connection._state && connection._state < State.HANDLER) fail(connection, connection._deadline ? 408 : 503);
+    if (connection._state && connection._state < State.HANDLER) answer(connection, failure(connection._deadline ? 408 : 503));
     else end(connection);
     return;
   }

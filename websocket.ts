@@ -145,13 +145,13 @@ function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) =
     // Stock firmware: this port is for pages, and can read one client at a time.
     return _failure(421, undefined, server._listeners.slice(1).map((listener) => listener._port).join(', '));
   }
-  request._drainUntil = 1; // so that step() does not seal it: it stays the reader
+  request._drainUntil = true; // so that step() does not seal it: it stays the reader
   return steps(() => { // SHA-1 takes long, so it gets a step of its own
     const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
     answer['sec-websocket-accept'] = acceptKey(key);
     if (protocol) answer['sec-websocket-protocol'] = protocol;
     const response = new Response('', 101, '', answer);
-    response._stage = new WebSocket(request, handler);
+    response._nextStage = new WebSocket(request, handler);
     return response;
   });
 }
@@ -176,7 +176,7 @@ export class WebSocket {
   declare _maxBytes: number;
   /** @internal The handler until it is called, then the iterator that it returned. */
   declare _handler?: (ws: WebSocket) => unknown;
-  /** @internal */ declare _work?: Iterator<unknown>;
+  /** @internal */ declare _running?: Iterator<unknown>;
   /** @internal The message is whole and not taken yet. */
   declare _whole: boolean;
   /** @internal Whether the program reads frames itself, and a frame that it has not taken yet. */
@@ -187,10 +187,10 @@ export class WebSocket {
    * @internal The current frame: its first byte (bit 128: FIN, bit 8: control frame), its mask, where its payload goes, and how many bytes have
    * arrived. Without a target, there is no current frame.
    */
-  declare _first: number;
+  declare _firstByte: number;
   /** @internal */ declare _mask: Uint8Array;
   /** @internal */ declare _target?: Uint8Array;
-  /** @internal */ declare _got: number;
+  /** @internal */ declare _received: number;
   /** @internal The current message, in the connection's _body: its opcode (0: none), bytes so far, and how many of them are checked UTF-8. */
   declare _type: number;
   /** @internal */ declare _length: number;
@@ -234,8 +234,8 @@ export class WebSocket {
       left = this._connection._waiting;
       goOn(this);
     }
-    const work = this._work;
-    this._work = undefined;
+    const work = this._running;
+    this._running = undefined;
     noteClosed(this, Code.LOST);
     if (work && !work.next().done && work.return) work.return();
   }
@@ -317,7 +317,7 @@ export class WebSocket {
 
 const defaults = WebSocket.prototype;
 defaults.closed = defaults._byFrame = defaults._whole = false;
-defaults.closeCode = defaults.bufferedAmount = defaults._got = defaults._type = defaults._length = defaults._utf8 = defaults._queued
+defaults.closeCode = defaults.bufferedAmount = defaults._received = defaults._type = defaults._length = defaults._utf8 = defaults._queued
   = defaults._pings = 0;
 
 // --------------------------------------------------------------------------------------------------------- frames in
@@ -327,18 +327,18 @@ function read(ws: WebSocket): void {
   const connection = ws._connection;
   if (ws._whole && ws.onmessage) return ws.onmessage(take(ws)); // a long message gets a step of its own
   _pull(connection);
-  const isData = !((ws._target ? ws._first : connection._in[0]) & 8);
+  const isData = !((ws._target ? ws._firstByte : connection._in[0]) & 8);
   if (ws._frame || (ws._whole && isData) || (!ws._target && !readFrameHead(ws))) return;
   const target = ws._target!;
-  for (let blocks = Max.BLOCKS; blocks-- && ws._got < target.length && ws._utf8 >= 0;) {
+  for (let blocks = Max.BLOCKS; blocks-- && ws._received < target.length && ws._utf8 >= 0;) {
     _pull(connection);
-    const bytes = connection._in.subarray(0, target.length - ws._got);
-    const payload = target.subarray(ws._got, ws._got + bytes.length);
+    const bytes = connection._in.subarray(0, target.length - ws._received);
+    const payload = target.subarray(ws._received, ws._received + bytes.length);
     const isAscii = unmask(ws, bytes, payload);
-    ws._got += bytes.length;
+    ws._received += bytes.length;
     _consume(connection, bytes.length);
-    if (ws._first & 8) continue;
-    const end = ws._length + ws._got;
+    if (ws._firstByte & 8) continue;
+    const end = ws._length + ws._received;
     if (ws._type === Opcode.TEXT && (!isAscii || ws._utf8 < end - bytes.length)) {
       ws._utf8 = _checkUtf8(connection._body, ws._utf8, end);
       break;
@@ -346,15 +346,15 @@ function read(ws: WebSocket): void {
     ws._utf8 = end;
   }
   if (ws._utf8 < 0) close(ws, Code.BAD_DATA);
-  else if (ws._got === target.length) endFrame(ws, target);
+  else if (ws._received === target.length) endFrame(ws, target);
 }
 
 /** Unmasks the next bytes of a frame's payload, four at a time. Returns whether all of them are ASCII. */
-function unmask({ _mask, _got }: WebSocket, bytes: Uint8Array, payload: Uint8Array): boolean {
+function unmask({ _mask, _received }: WebSocket, bytes: Uint8Array, payload: Uint8Array): boolean {
   const words = new Int32Array((bytes.length + 7) >> 2); // the last word is the mask, which also fills up the word before
   const masked = new Uint8Array(words.buffer);
   let bits = 0;
-  for (let i = masked.length; i > bytes.length;) masked[--i] = _mask[_got + i & 3];
+  for (let i = masked.length; i > bytes.length;) masked[--i] = _mask[_received + i & 3];
   const mask = words[words.length - 1];
   masked.set(bytes);
   for (let i = words.length; i--;) bits |= words[i] ^= mask;
@@ -398,7 +398,7 @@ function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Arra
   const length = size - head;
   const end = ws._length + length;
   if ((!(first & 8) && end > ws._maxBytes) || !_limitMemory(length)) return close(ws, Code.TOO_BIG);
-  ws._first = first;
+  ws._firstByte = first;
   if (first & 8) {
     ws._target = new Uint8Array(length);
   } else {
@@ -411,17 +411,17 @@ function beginFrame(ws: WebSocket, first: number, size: number, input: Uint8Arra
     }
     ws._target = connection._body.subarray(ws._length, end);
   }
-  ws._got = 0;
+  ws._received = 0;
   ws._mask = new Uint8Array(input.subarray(head - 4, head));
   _consume(connection, head);
   return true;
 }
 
 function endFrame(ws: WebSocket, payload: Uint8Array): void {
-  const opcode = ws._first & 15;
+  const opcode = ws._firstByte & 15;
   ws._target = undefined;
   if (opcode === Opcode.PONG) ws._pings = 0;
-  if (ws._byFrame) ws._frame = { fin: ws._first > 127, opcode, payload };
+  if (ws._byFrame) ws._frame = { fin: ws._firstByte > 127, opcode, payload };
   else if (opcode === Opcode.CLOSE) receiveClose(ws, payload);
   else if (opcode === Opcode.PING) ws.sendPong(payload);
   else if (opcode < 8) endData(ws, payload.length);
@@ -431,7 +431,7 @@ function endFrame(ws: WebSocket, payload: Uint8Array): void {
 
 function endData(ws: WebSocket, length: number): void {
   ws._length += length;
-  if (ws._first < 128) return;
+  if (ws._firstByte < 128) return;
   if (ws._utf8 < ws._length) close(ws, Code.BAD_DATA); // the message ends within a character
   else if (ws.onmessage && ws._length <= Max.SHORT) ws.onmessage(take(ws));
   else ws._whole = true;
@@ -470,12 +470,12 @@ function stepHandler(ws: WebSocket): void {
     const result: any = handler(ws);
     const work = result && result.then ? _stepsOf(result) : result;
     connection._headers = null!; // an idle socket takes less memory without them
-    if (_isIterator(work)) ws._work = work;
-  } else if (ws._work) {
-    const work = ws._work;
-    ws._work = undefined; // it may close the server, which would end it while it runs; and when it throws, it is over
+    if (_isIterator(work)) ws._running = work;
+  } else if (ws._running) {
+    const work = ws._running;
+    ws._running = undefined; // it may close the server, which would end it while it runs; and when it throws, it is over
     if (_stepOf(work).done) close(ws, Code.NORMAL);
-    else ws._work = work;
+    else ws._running = work;
   }
 }
 

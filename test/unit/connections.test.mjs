@@ -43,7 +43,7 @@ function setUp(setup) {
 }
 
 /** What a client above the number of connections is told. */
-const FULL = 'HTTP/1.1 503 \r\nretry-after: 1\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n503';
+const FULL = 'HTTP/1.1 503 \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 3\r\nconnection: close\r\n\r\n503';
 
 const connected = (board, options) => {
   const client = board.connect({ port: 80, ...options });
