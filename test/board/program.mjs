@@ -4,9 +4,10 @@ import vm from 'node:vm';
 /** What JerryScript has of the language itself. */
 const LANGUAGE = new Set([
   'Object', 'Function', 'Array', 'String', 'Boolean', 'Number', 'Symbol', 'BigInt', 'Promise', 'RegExp', 'Proxy', 'Reflect', 'JSON',
-  'Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError',
+  'Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError',
   'Map', 'Set', 'WeakMap', 'WeakSet', 'ArrayBuffer', 'DataView',
-  'Int8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array',
+  'Int8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array',
+  'BigUint64Array',
   'Infinity', 'NaN', 'undefined', 'eval', 'isFinite', 'isNaN', 'parseFloat', 'parseInt', 'encodeURI', 'decodeURI', 'escape', 'unescape',
 ]);
 
