@@ -7,12 +7,12 @@
  *     });
  *     server.listen(80);
  */
-import { Connection, Handler, RequestHeaders, Response, Route, Server, ServerOptions, _seam } from './ehttpserver';
+import { Connection, Handler, Piece, RequestHeaders, Response, Route, Server, ServerOptions, _seam } from './ehttpserver';
 
 const core = _seam; // a local name is shorter than a module's export
 const {
-  _checkUtf8, _concat, _consume, _drain, _end, _failure, _flush, _isIterator, _limitMemory, _listOf, _log, _NO_BYTES, _piecesOf, _pull,
-  _restartTimeout, _send, _sizeOf, _stepOf, _stepsOf, _utf8Bytes,
+  _checkUtf8, _consume, _drain, _end, _failure, _flush, _HIGH_BITS, _iteratorOf, _limitMemory, _listOf, _log, _NO_BYTES, _piecesOf, _pull,
+  _scratch, _scratchWords, _send, _sizeOf, _stepOf, _utf8Bytes,
 } = core;
 
 // ---------------------------------------------------------------------------------------------------------- contract
@@ -146,9 +146,13 @@ function upgrade(server: Server, request: Connection, handler: (ws: WebSocket) =
     return _failure(421, undefined, server._listeners.slice(1).map((listener) => listener._port).join(', '));
   }
   request._drainUntil = true; // so that step() does not seal it: it stays the reader
-  return steps(() => { // SHA-1 takes long, so it gets a step of its own
+  const hash = [0x67452301, 0xEFCDAB89, ~0x67452301, ~0xEFCDAB89, 0xC3D2E1F0];
+  let block = 0;
+  return steps(() => { // SHA-1 takes long, so each of its two blocks gets a step of its own
+    addBlock(hash, key, block);
+    if ((block += 64) < 65) return;
     const protocol = protocols.filter((name) => members(offer).indexOf(name) >= 0)[0];
-    answer['sec-websocket-accept'] = acceptKey(key);
+    answer['sec-websocket-accept'] = base64(hash);
     if (protocol) answer['sec-websocket-protocol'] = protocol;
     const response = new Response('', 101, '', answer);
     response._nextStage = new WebSocket(request, handler);
@@ -349,17 +353,19 @@ function read(ws: WebSocket): void {
   else if (ws._received === target.length) endFrame(ws, target);
 }
 
-/** Unmasks the next bytes of a frame's payload, four at a time. Returns whether all of them are ASCII. */
+/** Unmasks the next bytes of a frame's payload, a word at a time. Returns whether all of them are ASCII. */
 function unmask({ _mask, _received }: WebSocket, bytes: Uint8Array, payload: Uint8Array): boolean {
-  const words = new Int32Array((bytes.length + 7) >> 2); // the last word is the mask, which also fills up the word before
-  const masked = new Uint8Array(words.buffer);
-  let bits = 0;
-  for (let i = masked.length; i > bytes.length;) masked[--i] = _mask[_received + i & 3];
-  const mask = words[words.length - 1];
-  masked.set(bytes);
-  for (let i = words.length; i--;) bits |= words[i] ^= mask;
-  payload.set(masked.subarray(0, bytes.length));
-  return !(bits & 0x80808080);
+  const { length } = bytes;
+  const words = _scratchWords;
+  const end = length + 15 & ~7; // the last word is the mask, which also fills up the one before
+  for (let i = end; i > length;) _scratch[--i] = _mask[_received + i & 3];
+  let i = end * words.length / _scratch.length;
+  const mask = words[i - 1];
+  let bits = mask ^ mask;
+  _scratch.set(bytes);
+  while (i--) bits |= words[i] ^= mask;
+  payload.set(_scratch.subarray(0, length));
+  return !(bits & _HIGH_BITS);
 }
 
 /** Bytes of a frame's head with its mask, from the 7-bit length in it. */
@@ -467,10 +473,9 @@ function stepHandler(ws: WebSocket): void {
   const handler = ws._handler;
   if (handler) {
     ws._handler = undefined;
-    const result: any = handler(ws);
-    const work = result && result.then ? _stepsOf(result) : result;
+    const work = _iteratorOf(handler(ws));
     connection._headers = null!; // an idle socket takes less memory without them
-    if (_isIterator(work)) ws._running = work;
+    if (work) ws._running = work;
   } else if (ws._running) {
     const work = ws._running;
     ws._running = undefined; // it may close the server, which would end it while it runs; and when it throws, it is over
@@ -490,14 +495,14 @@ function queue(ws: WebSocket, opcode: number, payload: string | Uint8Array): Ste
     : length > 125 ? [0, 126, length >> 8, length] : [0, length];
   if (opcode > 7 && length > Max.CONTROL) throw Error('More than 125 bytes');
   head[0] = 128 | opcode;
-  if (!ws.closed && ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) connection._deadline = 0;
-  if (!ws.closed && connection._deadline) { // 0: the client is being dropped
-    if (!ws.bufferedAmount) _restartTimeout(connection);
-    _send(connection, [new Uint8Array(head)]);
-    _send(connection, pieces);
-    ws._queued += head.length + length;
-    updateBuffered(ws);
-    _limitMemory(0);
+  if (!ws.closed) {
+    if (ws.bufferedAmount + length > ws._maxBytes + Max.SLACK) connection._deadline = 0;
+    if (connection._deadline) { // 0: the client is being dropped
+      _send(connection, ([new Uint8Array(head)] as Piece[]).concat(pieces));
+      ws._queued += head.length + length;
+      updateBuffered(ws);
+      _limitMemory(0);
+    }
   }
   const end = ws._queued;
   return steps(() => ws.closed || ws._queued - ws.bufferedAmount >= end || undefined);
@@ -538,7 +543,10 @@ function receiveClose(ws: WebSocket, payload: Uint8Array): void {
 /** Sends the close frame, after which the client's input is discarded. Always returns false. */
 function close(ws: WebSocket, code: number, reason?: string): false {
   if (!ws.closed) {
-    queue(ws, Opcode.CLOSE, _concat(new Uint8Array([code >> 8, code]), _utf8Bytes(reason || '')));
+    const payload = _utf8Bytes('\0\0' + (reason || ''));
+    payload[0] = code >> 8;
+    payload[1] = code;
+    queue(ws, Opcode.CLOSE, payload);
     ws._then = _drain;
     noteClosed(ws, code);
   }
@@ -603,34 +611,42 @@ proto._find = function (this: Server, connection: Connection): Route | Response 
 
 // ------------------------------------------------------------------------------------------------------------ SHA-1
 
-/** sec-websocket-accept: base64 of the SHA-1 (FIPS 180-4) of the key and RFC 6455's GUID. These are 60 bytes, so two blocks of 16 words. */
-function acceptKey(key: string): string {
+/**
+ * Adds a block of 64 bytes to a SHA-1 hash: FIPS 180-4. The text, a key and RFC 6455's GUID, has 60 bytes, and so two blocks.
+ * @param block where it begins: 0 or 64
+ */
+function addBlock(hash: number[], key: string, block: number): void {
   const text = key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80';
   const w = new Int32Array(80);
-  const hash = [0x67452301, 0xEFCDAB89, ~0x67452301, ~0xEFCDAB89, 0xC3D2E1F0];
-  const bytes = new Uint8Array(20);
-  for (let block = 0; block < 128; block += 64) {
-    let [a, b, c, d, e] = hash;
-    for (let i = 0; i < 80; i++) {
-      let word = 0;
-      if (i > 15) {
-        word = w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16];
-        word = word << 1 | word >>> 31;
-      } else {
-        for (let at = 0; at < 4; at++) word = word << 8 | text.charCodeAt(block + i * 4 + at); // after the text NaN, which becomes 0
-        if (block && i > 14) word = 480; // bits
-      }
-      w[i] = word;
-      word += (i < 20 ? (b & c | ~b & d) + 0x5A827999 : i < 40 ? (b ^ c ^ d) + 0x6ED9EBA1
-        : i < 60 ? (b & c | b & d | c & d) + 0x8F1BBCDC : (b ^ c ^ d) + 0xCA62C1D6) + (a << 5 | a >>> 27) + e | 0;
-      e = d;
-      d = c;
-      c = b << 30 | b >>> 2;
-      b = a;
-      a = word;
+  let [a, b, c, d, e] = hash;
+  for (let i = 0; i < 80; i++) {
+    let word = 0;
+    if (i > 15) {
+      word = w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16];
+      word = word << 1 | word >>> 31;
+    } else {
+      for (let at = 0; at < 4; at++) word = word << 8 | text.charCodeAt(block + i * 4 + at); // after the text NaN, which becomes 0
+      if (block && i > 14) word = 480; // bits
     }
-    [a, b, c, d, e].forEach((word, i) => { hash[i] = hash[i] + word | 0; });
+    w[i] = word;
+    word += (i < 20 ? (b & c | ~b & d) + 0x5A827999 : i < 40 ? (b ^ c ^ d) + 0x6ED9EBA1
+      : i < 60 ? (b & c | b & d | c & d) + 0x8F1BBCDC : (b ^ c ^ d) + 0xCA62C1D6) + (a << 5 | a >>> 27) + e | 0;
+    e = d;
+    d = c;
+    c = b << 30 | b >>> 2;
+    b = a;
+    a = word;
   }
+  hash[0] += a; // it may become longer than 32 bits: bit operations use the lower ones
+  hash[1] += b;
+  hash[2] += c;
+  hash[3] += d;
+  hash[4] += e;
+}
+
+/** sec-websocket-accept: the hash in base64. */
+function base64(hash: number[]): string {
+  const bytes = new Uint8Array(20);
   for (let i = 0; i < 20; i++) bytes[i] = hash[i >> 2] >> 24 - i % 4 * 8;
   return btoa(bytes);
 }

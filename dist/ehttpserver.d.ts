@@ -101,7 +101,7 @@ export declare class Response {
     status: number;
     /** The type of the body, without the charset that is added. */
     contentType: string;
-    /** Additional headers. */
+    /** Additional headers. When the response is checked, it gets a copy without a prototype, which the engine enumerates faster. */
     headers: {
         [name: string]: string | number;
     };

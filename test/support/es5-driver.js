@@ -6,7 +6,6 @@ var out = print;
 
 if (typeof Uint8Array === 'undefined') {
   this.Uint8Array = function (source) {
-    if (source.bytes) return source.bytes; // the buffer of an Int32Array
     var length = typeof source === 'number' ? source : source.length;
     for (var i = 0; i < length; i++) this[i] = typeof source === 'number' ? 0 : source[i];
     this.length = length;
@@ -33,9 +32,9 @@ if (typeof Uint8Array === 'undefined') {
     return part;
   };
   this.Symbol = { iterator: '@@iterator' };
-  // Words over the same bytes, the lowest byte first.
-  this.Int32Array = function (length) {
-    var bytes = new Uint8Array(4 * length);
+  // Words over the bytes of a buffer, or over new ones; the lowest byte first.
+  this.Int32Array = function (source) {
+    var bytes = source.bytes || new Uint8Array(4 * source);
     var words = this;
     var show = function (i) {
       Object.defineProperty(words, i, {
@@ -43,18 +42,8 @@ if (typeof Uint8Array === 'undefined') {
         set: function (word) { for (var j = 0; j < 4; j++) bytes[4 * i + j] = word >> 8 * j & 255; },
       });
     };
-    for (var i = 0; i < length; i++) show(i);
-    this.length = length;
-    this.buffer = { bytes: bytes };
-  };
-  // Bytes that have a sign; and numbers cut off below 0 and above 255.
-  this.Int8Array = function (buffer, at, length) {
-    for (var i = 0; i < length; i++) this[i] = buffer.bytes[at + i] << 24 >> 24;
-    this.length = length;
-  };
-  this.Uint8ClampedArray = function (numbers) {
-    var bytes = new Uint8Array(numbers.length);
-    for (var i = 0; i < bytes.length; i++) bytes[i] = Math.max(0, Math.min(255, numbers[i]));
+    this.length = bytes.length >> 2;
+    for (var i = 0; i < this.length; i++) show(i);
     this.buffer = { bytes: bytes };
   };
   this.escape = function (text) {

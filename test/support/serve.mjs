@@ -32,9 +32,11 @@ export function loadWebSocket(board, library) {
  * @param {object} [setup.options] ServerOptions
  * @param {(server: any, library: any, board: Board) => void} [setup.routes] adds the routes
  * @param {object} [setup.board] more options of the board
+ * @param {object} [setup.globals] what the program finds otherwise than on the board
  */
-export function serve({ firmware, options, routes, board: boardOptions }) {
+export function serve({ firmware, options, routes, board: boardOptions, globals }) {
   const board = new Board({ firmware, passMicros: 100, ...boardOptions });
+  Object.assign(board.global, globals);
   const library = loadLibrary(board);
   const server = new library.Server(options);
   routes?.(server, library, board);

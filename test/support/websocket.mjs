@@ -74,9 +74,13 @@ export function framesOf(data) {
  * @param {(this: any, path: string, headers: object, ws: any) => unknown} [setup.handler] of /ws
  * @param {(server: any, library: any, board: Board) => void} [setup.routes] adds more routes
  * @param {object} [setup.board] more options of the board
+ * @param {object} [setup.globals] what the program finds otherwise than on the board
  */
-export function serveWebSocket({ firmware, options, handler = function* (path, headers, ws) { while ((yield* ws.recv()) !== null); }, routes, port = 80, board: boardOptions }) {
+export function serveWebSocket({
+  firmware, options, handler = function* (path, headers, ws) { while ((yield* ws.recv()) !== null); }, routes, port = 80, board: boardOptions, globals,
+}) {
   const board = new Board({ firmware, passMicros: 100, ...boardOptions });
+  Object.assign(board.global, globals);
   const library = loadLibrary(board);
   const extension = loadWebSocket(board, library);
   const server = new extension.WebSocketServer(options);
