@@ -101,7 +101,7 @@ export declare class Response {
     status: number;
     /** The type of the body, without the charset that is added. */
     contentType: string;
-    /** Additional headers. When the response is checked, it gets a copy without a prototype, which the engine enumerates faster. */
+    /** Additional headers. The object has no prototype; one that you give to the constructor is copied. */
     headers: {
         [name: string]: string | number;
     };

@@ -21,7 +21,7 @@ async function build(program, name = 'program.js') {
 }
 
 /** A text in each part that a program may do without. */
-const PARTS = { FileResponse: 'became shorter', route: 'addInitializer', urlDecode: '/\\+/g', WebSocketServer: 'sec-websocket-accept' };
+const PARTS = { FileResponse: 'got shorter', route: 'addInitializer', urlDecode: '/\\+/g', WebSocketServer: 'sec-websocket-accept' };
 const partsIn = (code) => Object.keys(PARTS).filter((part) => code.includes(PARTS[part]));
 
 describe('a program gets', () => {

@@ -267,3 +267,53 @@ test('routed: of five bodies at the limit the first two are answered, and the ot
   }
   board.check();
 });
+
+describe('routed: beside uploads that are under way', () => {
+  const LONG = `a: ${'y'.repeat(1800)}`;
+
+  /** A board with uploads of so many bytes, of which two have come. */
+  function withUploads(sizes) {
+    const { board } = serve({ firmware: 'routed', routes: (server) => {
+      server.route('/', 'POST', (path, query, headers, body) => `${body.length}`).route('/', 'GET', () => 'got');
+    } });
+    const uploads = sizes.map((size) => {
+      const client = board.connect({ delay: 0.5 });
+      client.send(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${size}\r\n\r\nxx`);
+      board.run(20);
+      return client;
+    });
+    return { board, uploads };
+  }
+
+  /** Sends a head in pieces, its last line break alone, and returns what comes back meanwhile. */
+  function inPieces(board, head) {
+    const client = board.connect({ delay: 0.5 });
+    for (let at = 0; at < head.length; at += 1000) {
+      client.send(head.slice(at, at + 1000));
+      board.run(20);
+    }
+    client.send('\r\n\r\n');
+    board.run(100);
+    return client;
+  }
+
+  test('a line that comes in pieces is counted once, when the body is asked for', () => {
+    // 3 x 16,384 bytes may be held, less two bodies and this head.
+    for (const [size, status] of [[14479, ''], [14480, '503']]) {
+      const { board, uploads } = withUploads([16384, 16384]);
+      const client = inPieces(board, `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${size}\r\n${LONG}`);
+      assert.equal(client.text.slice(9, 12), status, String(size));
+      assert.deepEqual(uploads.map(({ text, state }) => [text, state]), [['', 'open'], ['', 'open']]);
+      board.check();
+    }
+  });
+
+  test('a body of no bytes is no reason to drop one of them', () => {
+    for (const size of [11000, 14400]) {
+      const { board, uploads } = withUploads([16384, 16384, size]);
+      assert.match(inPieces(board, `GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n${LONG}`).text, /^HTTP\/1\.1 200 [^]*got$/);
+      assert.deepEqual(uploads.map(({ text, state }) => [text, state]), Array(3).fill(['', 'open']), String(size));
+      board.check();
+    }
+  });
+});

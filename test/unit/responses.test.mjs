@@ -52,6 +52,7 @@ for (const firmware of FIRMWARES) {
     ['a space in a name', ({ headers }) => { headers['a b'] = 'x'; }],
     ['no name', ({ headers }) => { headers[''] = 'x'; }],
     ['a line break in a value, in capitals', ({ headers }) => { headers['X-A'] = 'x\r\ny: z'; }],
+    ['a line break in the text that a value becomes', ({ headers }) => { headers['x-a'] = { toString: () => 'x', valueOf: () => 'x\r\ny: z' }; }],
     ['a line break in the content type', (response) => { response.contentType = 'a\nb'; }],
     ['a body that is a number', (response) => { response.body = 5; }],
   ]) {
