@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { holdings } from '../board/holdings.mjs';
-import { FIRMWARES, serve } from '../support/serve.mjs';
+import { exchange, FIRMWARES, serve } from '../support/serve.mjs';
 import { askUntilAnswered } from '../support/strangers.mjs';
 import { BINARY, frame, handshake, PING, serveWebSocket, TEXT } from '../support/websocket.mjs';
 
@@ -285,17 +285,8 @@ describe('routed: beside uploads that are under way', () => {
     return { board, uploads };
   }
 
-  /** Sends a head in pieces, its last line break alone, and returns what comes back meanwhile. */
-  function inPieces(board, head) {
-    const client = board.connect({ delay: 0.5 });
-    for (let at = 0; at < head.length; at += 1000) {
-      client.send(head.slice(at, at + 1000));
-      board.run(20);
-    }
-    client.send('\r\n\r\n');
-    board.run(100);
-    return client;
-  }
+  /** Sends a head in pieces, its end alone, and returns the client. */
+  const inPieces = (board, head) => exchange(board, [head.slice(0, 1000), head.slice(1000), '\r\n\r\n'], 1000, { ms: 100, gap: 20 });
 
   test('a line that comes in pieces is counted once, when the body is asked for', () => {
     // 3 x 16,384 bytes may be held, less two bodies and this head.

@@ -2,7 +2,7 @@
 // of what comes or goes, nor the place of a byte in it, makes a difference.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { serve } from '../support/serve.mjs';
+import { exchange, serve } from '../support/serve.mjs';
 import { BINARY, frame, openPeer, recorder, serveWebSocket, TEXT } from '../support/websocket.mjs';
 
 const ENGINES = [['eight', {}], ['four', { BigUint64Array: undefined }]];
@@ -21,11 +21,9 @@ function* withByte(length, byte) {
 
 /** Posts a body, and returns what the handler got and what came back. */
 function echoed(board, bodies, body) {
-  const client = board.connect({ delay: 0.5 });
-  client.send(Buffer.concat([Buffer.from(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`), body]));
-  board.runUntil(() => client.state === 'closed' || client.ended, 1000);
-  board.run(20);
-  return { got: Buffer.from(bodies.pop()), back: Buffer.from(client.text.slice(client.text.indexOf('\r\n\r\n') + 4), 'latin1') };
+  const head = Buffer.from(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`);
+  const { text } = exchange(board, [Buffer.concat([head, body])], 1000, { ms: 20 });
+  return { got: Buffer.from(bodies.pop()), back: Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4), 'latin1') };
 }
 
 for (const [bytes, globals] of ENGINES) {
